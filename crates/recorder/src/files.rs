@@ -1,0 +1,135 @@
+//! The few file operations that every writer shares: make for this user alone, replace in one step, hash, sync.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::RecordError;
+
+/// Bytes read at a time while a file is hashed or copied.
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Whether a file must survive a loss of power, or only one of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// In the page cache: survives the end of the process.
+    Process,
+    /// Synced, with its folder: survives a loss of power.
+    Power,
+}
+
+/// How every file is made: readable and writable by this user alone (0600), whatever the umask lets through. To be
+/// used for whatever may create a file; it opens for reading and writing.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Makes `path` anew, empty, for this user alone. What is there already goes first, and its mode with it.
+///
+/// # Errors
+/// The disk refused.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    match private().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            private().create_new(true).open(path)
+        }
+        made => made,
+    }
+}
+
+/// Makes a folder, with those above it, for this user alone (0700). One that exists keeps its mode.
+///
+/// # Errors
+/// The disk refused.
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A path beside `path` for a file that will replace it.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".tmp");
+    path.with_file_name(name)
+}
+
+/// Replaces `path` by `bytes` in one step: a reader sees the old file or the new one, never a part.
+///
+/// # Errors
+/// The disk refused; the old file is still there.
+pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), RecordError> {
+    let temporary = beside(path);
+    let written = create_private(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        if durability == Durability::Power { file.sync_all() } else { Ok(()) }
+    });
+    if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
+        // The half-written file is of no use to anyone; that it cannot be removed would only hide the cause.
+        let _ = fs::remove_file(&temporary);
+        return Err(RecordError::io("replace", path)(error));
+    }
+    if durability == Durability::Power { sync_folder(path) } else { Ok(()) }
+}
+
+/// Makes the entry of `path` in its folder durable.
+///
+/// # Errors
+/// The disk refused.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), RecordError> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(RecordError::io("sync", folder))
+}
+
+/// Syncs a finished file and returns its SHA-256 in hexadecimal, reading it in small pieces.
+///
+/// # Errors
+/// The file cannot be read or synced.
+pub(crate) fn seal(path: &Path) -> Result<String, RecordError> {
+    let mut file = File::open(path).map_err(RecordError::io("open", path))?;
+    file.sync_all().map_err(RecordError::io("sync", path))?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n) => hash.update(&chunk[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(RecordError::io("read", path)(error)),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Removes a file; one that is gone already is fine.
+///
+/// # Errors
+/// The disk refused.
+pub(crate) fn remove(path: &Path) -> Result<(), RecordError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::io("delete", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_and_seals() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("a.json");
+        replace(&path, b"old", Durability::Process).expect("written");
+        replace(&path, b"abc", Durability::Power).expect("written");
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(seal(&path).expect("readable"), sum);
+        assert_eq!(fs::read_dir(dir.path()).expect("dir").count(), 1, "nothing is left beside it");
+        remove(&path).expect("removed");
+        remove(&path).expect("gone already");
+    }
+}
