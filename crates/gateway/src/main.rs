@@ -1,0 +1,5 @@
+//! The binary `rtms-gateway`; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    rtms_service::program::main::<rtms_gateway::Gateway>()
+}
