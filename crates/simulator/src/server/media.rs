@@ -1,0 +1,157 @@
+//! A media socket, from Zoom's side: the handshake, then packets on the stream's schedule once the client is ready.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rtms_protocol::MediaKind;
+use serde_json::json;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Shared;
+use super::handshake::{self, MediaGranted, Rejected};
+use super::keep_alive::{Beat, KeepAlive, half_open};
+use super::rubbish::{self, On};
+use super::socket::Socket;
+use crate::faults::Cut;
+use crate::player::{Grant, Player};
+use crate::stream::{MediaSeat, Phase, Stream};
+
+/// Messages written with one flush at most, so that a burst of buffered sound does not starve keep-alives.
+const BURST: usize = 64;
+
+/// Serves one media socket to its end.
+pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, only: Option<MediaKind>) {
+    let Ok(Some(first)) = timeout(shared.config.timing.handshake, socket.receive()).await else {
+        return;
+    };
+    let MediaGranted { stream, seat, grant } = match handshake::media(&shared, server, only, &first) {
+        Ok(granted) => granted,
+        Err(Rejected::Cut(how)) => return shared.unanswered(socket, how).await,
+        Err(Rejected::Refused(refused)) => {
+            tracing::debug!(status = refused.code.name(), reason = %refused.reason, "media handshake refused");
+            let answer = json!({"msg_type": 4, "protocol_version": 1, "status_code": refused.code.code(),
+                "reason": refused.reason});
+            if socket.send(&answer).await.is_ok() {
+                socket.end(Cut::Close).await;
+            }
+            return;
+        }
+    };
+    // Seen: Zoom's own client gives up on an answer without `payload_encrypted`, which no document shows.
+    let answer = json!({"msg_type": 4, "protocol_version": 1, "sequence": 1, "status_code": 0, "reason": "",
+        "payload_encrypted": false, "media_params": grant.params});
+    let seat_id = seat.id;
+    // To encode a round of a voice takes longer than a packet may be late. Nobody waits for what is there already.
+    let program = Arc::clone(&stream.program);
+    let _ = tokio::task::spawn_blocking(move || program.render(&grant.params)).await;
+    if socket.send(&answer).await.is_ok() {
+        let how = play(&shared, &stream, &mut socket, seat, &grant).await;
+        if how == Cut::Silence {
+            return half_open(&shared, &stream, socket, || stream.detach_media(seat_id)).await;
+        }
+        stream.detach_media(seat_id);
+        socket.end(how).await;
+    } else {
+        stream.detach_media(seat_id);
+    }
+}
+
+/// Plays until something ends the socket, and says how it is to end.
+async fn play(
+    shared: &Shared,
+    stream: &Arc<Stream>,
+    socket: &mut Socket,
+    mut seat: MediaSeat,
+    grant: &Grant,
+) -> Cut {
+    let mut stage = stream.stage.subscribe();
+    let mut keep_alive = KeepAlive::begin(stream.timing);
+    let mut player: Option<Player> = None;
+    let mut messages: Vec<Bytes> = Vec::with_capacity(BURST);
+    loop {
+        {
+            let now = stage.borrow_and_update();
+            match &mut player {
+                Some(player) => player.update(&now),
+                None if now.ready => {
+                    let here = stream.clock.offset();
+                    drop(now);
+                    player = Some(Player::begin(Arc::clone(stream), grant, here));
+                }
+                None => {}
+            }
+        }
+        let phase = stage.borrow().phase;
+        if phase == Phase::Closed {
+            return Cut::Close;
+        }
+        let next = player.as_ref().and_then(Player::next_due);
+        if phase >= Phase::Draining && next.is_none() {
+            stream.mark_done(&seat.done);
+        }
+        let due = next.map_or_else(far, |offset| stream.clock.due(offset));
+        tokio::select! {
+            biased;
+            cut = seat.cut.changed() => {
+                let how = *seat.cut.borrow();
+                if cut.is_err() || how.is_some() {
+                    return how.unwrap_or(Cut::Close);
+                }
+            }
+            _ = stage.changed() => {}
+            message = socket.receive() => match message {
+                Some(message) if rtms_protocol::peek_msg_type(&message) == Some(rtms_protocol::MsgType::KeepAliveResponse) => {
+                    keep_alive.answered();
+                }
+                Some(_) => {}
+                None => return Cut::Close,
+            },
+            Some(what) = seat.rubbish.recv() => {
+                if socket.send_frames(rubbish::frames(what, On::Media)).await.is_err() {
+                    return Cut::Reset;
+                }
+            }
+            () = sleep_until(keep_alive.next()) => match keep_alive.beat() {
+                Beat::Ask(request) => if socket.send(&request).await.is_err() { return Cut::Reset },
+                Beat::Dead => {
+                    tracing::info!(stream = %stream.identity.stream_id, "media keep-alives are not answered; the socket is cut");
+                    return Cut::End;
+                }
+            },
+            () = sleep_until(due) => {
+                if let Some(player) = &mut player
+                    && send_due(shared, stream, socket, player, &mut messages).await.is_err()
+                {
+                    return Cut::Reset;
+                }
+            }
+        }
+    }
+}
+
+/// Sends what is due now, at most one burst.
+async fn send_due(
+    shared: &Shared,
+    stream: &Stream,
+    socket: &mut Socket,
+    player: &mut Player,
+    messages: &mut Vec<Bytes>,
+) -> Result<(), super::socket::Gone> {
+    // tokio's timers are exact to 1 ms and never early; rounding must not make us wait for what is due now.
+    let now_ms = stream.clock.offset() + 1;
+    while messages.len() < BURST {
+        let Some(due) = player.take_due(now_ms, messages) else { break };
+        if due >= player.live_ms {
+            let late = Instant::now().saturating_duration_since(stream.clock.due(due));
+            shared.lateness.record(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
+        }
+    }
+    if messages.is_empty() {
+        return Ok(());
+    }
+    socket.write(messages).await
+}
+
+fn far() -> Instant {
+    Instant::now() + std::time::Duration::from_secs(86_400)
+}
