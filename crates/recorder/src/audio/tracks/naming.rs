@@ -18,9 +18,10 @@ impl AudioTracks {
     pub(super) fn name_for_now(&self, key: &PartyKey, people: &People, names: &Names) -> String {
         let name = key.name(people);
         let base = |name: &str| names.base("audio", Some(name));
-        let is_promised = self.tracks.iter().any(|track| {
-            base(&track.name) != base(&name) && base(&track.key.name(people)) == base(&name)
-        });
+        let is_promised = self
+            .tracks
+            .iter()
+            .any(|track| base(&track.name) != base(&name) && base(&track.key.name(people)) == base(&name));
         if is_promised { key.id().to_owned() } else { name }
     }
 
