@@ -10,7 +10,7 @@ use crate::files::{packet_times, picture_digests, probe, samples};
 use crate::system::{Recorded, Setup};
 
 /// The first audio timestamp of a stream, where every file begins.
-fn zero(played: &Played) -> UnixMillis {
+pub(crate) fn zero(played: &Played) -> UnixMillis {
     played.tracks.iter().map(|track| track.packets[0].timestamp).min().unwrap()
 }
 
