@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
+/// Runs one of the two; what it printed.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| {
         panic!("{program} is needed for these tests (Debian: apt-get install ffmpeg): {error}")
     });
@@ -104,4 +105,44 @@ pub(crate) fn packets(file: &Path, stream: &str) -> Vec<(i64, Vec<u8>)> {
     }
     assert!(rest.is_empty(), "{file}: ffmpeg and ffprobe see the same packets");
     packets
+}
+
+/// What a filter of ffmpeg's measures on one stream of a file: presentation time, ms, and value.
+fn measured(file: &Path, stream: &str, filters: &str) -> Vec<(i64, f64)> {
+    let (file, map) = (file.to_str().unwrap(), format!("0:{stream}"));
+    let filter = if stream.starts_with('v') { "-vf" } else { "-af" };
+    let text = run(
+        "ffmpeg",
+        &["-v", "error", "-copyts", "-i", file, "-map", &map, filter, filters, "-f", "null", "-"],
+    );
+    let mut at = 0;
+    let mut values = Vec::new();
+    for line in String::from_utf8(text).unwrap().lines() {
+        if let Some((_, seconds)) = line.split_once("pts_time:") {
+            at = (seconds.trim().parse::<f64>().unwrap() * 1000.0).round() as i64;
+        } else if let Some((_, value)) = line.split_once('=') {
+            values.push((at, value.trim().parse().unwrap()));
+        }
+    }
+    values
+}
+
+/// When a value begins to be more than `much`.
+fn rises(values: &[(i64, f64)], much: f64) -> Vec<i64> {
+    let is_much = |n: usize| values[n].1 > much;
+    (0..values.len()).filter(|&n| is_much(n) && (n == 0 || !is_much(n - 1))).map(|n| values[n].0).collect()
+}
+
+/// When the pictures of a video turn bright, ms of presentation time.
+pub(crate) fn flash_times(file: &Path) -> Vec<i64> {
+    let key = "lavfi.signalstats.YAVG";
+    rises(&measured(file, "v:0", &format!("signalstats,metadata=print:key={key}:file=-")), 128.0)
+}
+
+/// When the sound of a video turns loud, ms of presentation time, to 5 ms.
+pub(crate) fn click_times(file: &Path) -> Vec<i64> {
+    let key = "lavfi.astats.Overall.Peak_level";
+    let filters = format!("asetnsamples=240:p=0,astats=metadata=1:reset=1,ametadata=print:key={key}:file=-");
+    // dB of full scale: a tenth of it, and the clicks have four fifths.
+    rises(&measured(file, "a:0", &filters), -20.0)
 }

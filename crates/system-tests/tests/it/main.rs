@@ -15,6 +15,7 @@ mod failover_stalls;
 mod figures;
 mod files;
 mod hostile;
+mod in_time;
 mod live;
 mod live_listener;
 mod media;
