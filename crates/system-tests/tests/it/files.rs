@@ -59,7 +59,8 @@ pub(crate) fn packet_times(file: &Path) -> Vec<i64> {
     text.lines().filter(|line| !line.is_empty()).map(millis).collect()
 }
 
-/// A digest of each decoded picture, in order. `format` is ffmpeg's name where the file does not tell.
+/// Size in bytes and digest of each decoded picture, in order, none of them scaled to the size of the first. `format` is
+/// ffmpeg's name where the file does not tell.
 pub(crate) fn picture_digests(file: &Path, format: Option<&str>) -> Vec<String> {
     let mut arguments = vec!["-v", "error"];
     if let Some(format) = format {
@@ -72,13 +73,26 @@ pub(crate) fn picture_digests(file: &Path, format: Option<&str>) -> Vec<String> 
         "0:v:0",
         "-fps_mode",
         "passthrough",
+        "-autoscale",
+        "0",
         "-f",
         "framemd5",
         "-",
     ]);
     let text = String::from_utf8(run("ffmpeg", &arguments)).unwrap();
-    let digest = |line: &str| line.rsplit(',').next().unwrap().trim().to_owned();
+    let digest = |line: &str| line.splitn(5, ',').last().unwrap().trim().to_owned();
     text.lines().filter(|line| !line.starts_with('#')).map(digest).collect()
+}
+
+/// Width and height of each decoded picture, in order.
+pub(crate) fn picture_sizes(file: &Path) -> Vec<(u32, u32)> {
+    let entries = ["-show_entries", "frame=width,height", "-of", "csv=p=0", file.to_str().unwrap()];
+    let text = run("ffprobe", &[&["-v", "error", "-select_streams", "v:0"], &entries[..]].concat());
+    let size = |line: &str| {
+        let mut sides = line.split(',').map(|side| side.parse().unwrap());
+        (sides.next().unwrap(), sides.next().unwrap())
+    };
+    String::from_utf8(text).unwrap().lines().filter(|line| !line.is_empty()).map(size).collect()
 }
 
 /// The images in a video file one behind the other, not decoded.

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use rtms_protocol::Product;
+use rtms_simulator::content::Content;
 use rtms_simulator::faults::Faults;
 use rtms_simulator::played::PlayedPicture;
-use rtms_simulator::scenario::Course;
+use rtms_simulator::scenario::{Course, Program, Scenario};
 use serde_json::Value;
 
-use crate::files::{image_bytes, packet_times, picture_digests};
+use crate::files::{image_bytes, packet_times, picture_digests, picture_sizes};
 use crate::system::{Recorded, Setup, System};
 
 /// A meeting with two cameras and a shared screen, recorded.
@@ -70,6 +71,31 @@ async fn the_active_speaker_changes_and_the_screen_comes_as_jpg_by_default() {
     let share = recorded.any_track("share");
     assert_eq!((&share["codec"], share["file"].as_str().unwrap().ends_with(".mkv")), (&"JPG".into(), true));
     assert_same_images(&recorded.file(share), &played.share);
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_changes_its_size_in_mid_stream() {
+    let system = Setup::default().start().await;
+    let mut scenario = Scenario::of(Product::Meeting, 24_000);
+    // The one of the built-in cameras whose size changes, each time with a key picture and other parameter sets.
+    scenario.cameras[0].camera = 2;
+    let program = Program::new(scenario, Content::built_in());
+    let recorded = system.record_with(Product::Meeting, program, Faults::default()).await;
+    assert!(recorded.outcome.is_complete(), "{:#}", recorded.outcome.summary());
+    let (played, video) = (&recorded.outcome.played.video, recorded.any_track("video"));
+    let file = recorded.file(video);
+    assert_same_times(&file, video, played);
+    let source = system.data().join("source.h264");
+    std::fs::write(&source, bytes(played)).unwrap();
+    let digests = picture_digests(&file, None);
+    assert_eq!(digests.len(), played.len(), "every picture decodes");
+    assert_eq!(digests, picture_digests(&source, Some("h264")), "to what was sent, each in its own size");
+    let mut sizes = picture_sizes(&file);
+    sizes.dedup();
+    assert!(sizes.len() > 3, "the size changes there and back: {sizes:?}");
+    assert!(sizes.iter().all(|size| [(320, 180), (480, 272)].contains(size)), "{sizes:?}");
+    assert_eq!((video["width"].as_u64(), video["height"].as_u64()), (Some(320), Some(180)), "the first size");
     system.stop().await;
 }
 
