@@ -119,7 +119,7 @@ fn the_first_agent_has_the_plain_name_whichever_socket_is_faster() {
     let line = sound(2, 64_000);
     for event_first in [true, false] {
         let mut bench = Bench::new(Product::ContactCenter, AudioData::Separate);
-        let mut introduce = |bench: &mut Bench| tell(bench, 0, 10, ANN);
+        let introduce = |bench: &mut Bench| tell(bench, 0, 10, ANN);
         if event_first {
             introduce(&mut bench);
         }
