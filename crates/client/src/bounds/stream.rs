@@ -1,4 +1,8 @@
-//! A stream that gives the WebSocket layer only what the bounds let through.
+//! A stream that gives the WebSocket layer only what the bounds let through, and everything that came before an end.
+//!
+//! A peer that resets the connection leaves what it sent before in our hands, but the next write fails, and the WebSocket
+//! layer reads nothing from a stream that it could not write to. So a failed write is kept from it: what it wants to
+//! send goes nowhere, and reading goes on to its own end, which a dead connection has.
 
 use std::io;
 use std::pin::Pin;
@@ -24,13 +28,23 @@ pub(crate) struct Bounded<S> {
     rest: Vec<u8>,
     waiting: Option<Pin<Box<Sleep>>>,
     throttled: bool,
+    /// The peer takes nothing any more.
+    deaf: bool,
 }
 
 impl<S> Bounded<S> {
     /// Bounds `inner`, which has yet to bring the HTTP answer.
     pub(crate) fn new(inner: S, bounds: Bounds) -> Self {
         let bucket = Bucket::new(bounds.rate, Instant::now());
-        Self { inner, frames: Frames::new(bounds), bucket, rest: Vec::new(), waiting: None, throttled: false }
+        Self {
+            inner,
+            frames: Frames::new(bounds),
+            bucket,
+            rest: Vec::new(),
+            waiting: None,
+            throttled: false,
+            deaf: false,
+        }
     }
 
     /// Whether the peer ever had to wait because it sent too many frames.
@@ -123,11 +137,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+        let this = self.get_mut();
+        if !this.deaf {
+            match ready!(Pin::new(&mut this.inner).poll_write(cx, buf)) {
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(_) => this.deaf = true,
+            }
+        }
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        if !this.deaf {
+            this.deaf = ready!(Pin::new(&mut this.inner).poll_flush(cx)).is_err();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

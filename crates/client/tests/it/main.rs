@@ -4,4 +4,5 @@
 mod doors;
 mod floods;
 mod goodbyes;
+mod resets;
 mod zoom;
