@@ -1,40 +1,34 @@
 //! JPEG or PNG pictures to Matroska, streaming, valid whenever it is looked at, seekable at the end.
 //!
 //! Each flush appends one whole cluster with one write, and then the duration, so a reader finds whole clusters. At the
-//! end a table of times is appended, and one write at the front makes it known. Every picture is a key frame, and its
-//! duration follows from the next one: nothing is held back. Times are milliseconds. Refuses times that do not
-//! increase. (MP4 has no way to carry PNG that players know, and its JPEG is known to few.)
+//! end sound is laid between the pictures (see [`super::mkv_sound`]), a table of times is appended, and one write at the
+//! front makes it known. Every picture is a key frame, and its duration follows from the next one: nothing is held back.
+//! Times are milliseconds. Refuses times that do not increase. (MP4 has no way to carry PNG that players know, and its
+//! JPEG is known to few.)
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::ebml::{self, element, unsigned};
+use super::ebml::{element, unsigned};
+use super::mkv_cluster::{CLUSTER_BYTES, Cluster, Clusters};
 use super::mkv_front::{CUES, Ended, Front, TRACK, duration};
+use super::mkv_sound::{Sounded, add_sound};
 use crate::error::RecordError;
 use crate::files::private;
+use crate::take_up::remove_left_over;
 
-const CLUSTER: u32 = 0x1f43_b675;
-const TIMESTAMP: u32 = 0xe7;
-const SIMPLE_BLOCK: u32 = 0xa3;
-
-/// Bytes of pictures after which a cluster is written without waiting for the flush.
-const CLUSTER_BYTES: usize = 64 * 1024;
 /// Bytes of pictures that wait for a disk that refuses; then they are given up.
 const WAITING_BYTES: usize = 1024 * 1024;
 /// Longest time between the first and the last picture of a cluster, ms: they count from it in 16 bits.
 const CLUSTER_MS: u64 = 30_000;
 /// Least time between two entries of the table, ms.
 const CUE_MS: u64 = 1_000;
-/// More pictures than any cluster of ours has.
-const CLUSTER_BLOCKS: usize = 16 * 1024;
 /// Duration of a picture of which nothing better is known, and the longest of a last one, ms.
 const LAST_MS: u64 = 1_000;
 /// More than any front takes, bytes.
 const FRONT_BYTES: usize = 1_024;
-/// Bytes of a block in front of its picture: track, time, flags.
-const BLOCK_HEADER: u64 = 4;
 
 /// Writes one Matroska file.
 #[derive(Debug)]
@@ -45,13 +39,13 @@ pub(crate) struct MkvWriter {
     file: Option<File>,
     /// Where the next cluster goes.
     end: u64,
-    /// Blocks that wait, and the time that they count from.
-    blocks: Vec<u8>,
-    base: u64,
-    waiting: u64,
+    /// Pictures that wait.
+    waiting: Cluster,
     last_at: Option<u64>,
     /// Duration that the last picture is given, ms.
     last_ms: u64,
+    /// Until when there is sound, ms of the file.
+    sound_until: u64,
     given_up: u64,
 }
 
@@ -63,10 +57,26 @@ struct Scan {
     bytes: u64,
     last_at: Option<u64>,
     last_ms: u64,
+    /// When the last packet of sound begins, ms of the file.
+    sound_until: u64,
     /// Time, and place of the cluster.
     cues: Vec<(u64, u64)>,
     /// Where the last complete cluster ends.
     end: u64,
+}
+
+impl Scan {
+    /// Notes a picture at `at`, ms of the file, in the cluster at hand.
+    fn picture(&mut self, front: &Front, at: u64, bytes: u64) {
+        if self.cues.last().is_none_or(|(last, _)| at >= last + CUE_MS) {
+            self.cues.push((at, self.end));
+        }
+        let at = at.saturating_sub(front.pictures_from());
+        self.last_ms = self.last_at.map_or(LAST_MS, |last| at.saturating_sub(last).clamp(1, LAST_MS));
+        self.last_at = Some(at);
+        self.pictures += 1;
+        self.bytes += bytes;
+    }
 }
 
 impl MkvWriter {
@@ -91,6 +101,7 @@ impl MkvWriter {
     /// # Errors
     /// The file cannot be read, or is not one of ours.
     pub(crate) fn resume(path: &Path) -> Result<(Self, u64, u64), RecordError> {
+        remove_left_over(path)?;
         let file = open(path)?;
         let io = |action| RecordError::io(action, path);
         let mut bytes = vec![0; FRONT_BYTES];
@@ -105,7 +116,7 @@ impl MkvWriter {
         let writer = Self::at(file, path.to_path_buf(), front, &scan);
         let file = writer.file.as_ref();
         if let Some(file) = file.filter(|_| finished) {
-            let growing = front.layout(writer.duration_ms(), None).bytes;
+            let growing = front.layout(writer.until(), None).bytes;
             file.write_all_at(&growing, 0).map_err(io("write"))?;
         }
         if let Some(file) = file {
@@ -120,11 +131,10 @@ impl MkvWriter {
             front,
             file: Some(file),
             end: scan.end,
-            blocks: Vec::new(),
-            base: 0,
-            waiting: 0,
+            waiting: Cluster::default(),
             last_at: scan.last_at,
             last_ms: scan.last_ms,
+            sound_until: scan.sound_until,
             given_up: 0,
         }
     }
@@ -149,33 +159,26 @@ impl MkvWriter {
         self.last_at.map_or(0, |at| at + self.last_ms)
     }
 
+    /// The same on the clock of the file, and the sound with it.
+    fn until(&self) -> u64 {
+        (self.front.pictures_from() + self.duration_ms()).max(self.sound_until)
+    }
+
     /// Takes a picture shown at `at` (ms after the first, later than the last one).
     ///
     /// # Errors
     /// The disk refused for so long that waiting pictures were given up.
     pub(crate) fn push(&mut self, at: u64, picture: &[u8]) -> Result<(), RecordError> {
-        let full = self.blocks.len() + picture.len() > CLUSTER_BYTES;
-        if (full || at.saturating_sub(self.base) > CLUSTER_MS)
+        let full = self.waiting.len() + picture.len() > CLUSTER_BYTES;
+        if (full || self.waiting.since_first(at) > CLUSTER_MS)
             && let Err(error) = self.flush()
-            && (self.blocks.len() + picture.len() > WAITING_BYTES || !full)
+            && (self.waiting.len() + picture.len() > WAITING_BYTES || !full)
         {
-            self.given_up += self.waiting;
-            self.blocks = Vec::new();
-            self.waiting = 0;
+            self.given_up += self.waiting.count();
+            self.waiting = Cluster::default();
             return Err(error);
         }
-        if self.waiting == 0 {
-            self.base = at;
-        }
-        let since = i16::try_from(at.saturating_sub(self.base)).unwrap_or(i16::MAX);
-        ebml::id(&mut self.blocks, SIMPLE_BLOCK);
-        ebml::size(&mut self.blocks, BLOCK_HEADER + picture.len() as u64);
-        ebml::size(&mut self.blocks, TRACK);
-        self.blocks.extend_from_slice(&since.to_be_bytes());
-        // A key frame.
-        self.blocks.push(0x80);
-        self.blocks.extend_from_slice(picture);
-        self.waiting += 1;
+        self.waiting.push(TRACK, at, picture);
         self.last_ms = self.last_at.map_or(LAST_MS, |last| at.saturating_sub(last).clamp(1, LAST_MS));
         self.last_at = Some(at);
         Ok(())
@@ -186,17 +189,11 @@ impl MkvWriter {
     /// # Errors
     /// The disk refused; the pictures wait for the next time.
     pub(crate) fn flush(&mut self) -> Result<(), RecordError> {
-        if self.waiting == 0 {
+        if self.waiting.count() == 0 {
             return Ok(());
         }
-        let mut time = Vec::new();
-        unsigned(&mut time, TIMESTAMP, self.base);
-        let mut out = Vec::with_capacity(self.blocks.len() + 24);
-        ebml::id(&mut out, CLUSTER);
-        ebml::size(&mut out, (time.len() + self.blocks.len()) as u64);
-        out.extend(time);
-        out.extend_from_slice(&self.blocks);
-        let length = duration(self.duration_ms());
+        let out = self.waiting.encoded(self.front.pictures_from());
+        let length = duration(self.until());
         let duration_at = self.front.layout(0, None).duration_at;
         let file = match &self.file {
             Some(file) => file,
@@ -209,18 +206,30 @@ impl MkvWriter {
             return Err(RecordError::io("write", &self.path)(error));
         }
         self.end += out.len() as u64;
-        self.waiting = 0;
-        self.blocks.clear();
-        self.blocks.shrink_to(CLUSTER_BYTES);
+        self.waiting.clear();
         Ok(())
     }
 
-    /// Writes the rest, and the table of times.
+    /// Writes the rest, the Ogg Opus file `sound` between the pictures, where there is one, which begin so many ms after
+    /// it, and the table of times.
     ///
     /// # Errors
-    /// The disk refused; the file is still a valid one that grows.
-    pub(crate) fn finish(&mut self) -> Result<(), RecordError> {
+    /// The disk refused; the file is still a valid one that grows. Where only the sound could not be had, it is finished
+    /// without.
+    pub(crate) fn finish(&mut self, sound: Option<(&Path, i64)>) -> Result<(), RecordError> {
         self.flush()?;
+        let sounded = sound.map_or(Ok(()), |(ogg, offset)| self.take_sound(ogg, offset));
+        self.complete().and(sounded)
+    }
+
+    fn take_sound(&mut self, ogg: &Path, offset: i64) -> Result<(), RecordError> {
+        let Sounded { file, front, end, sound_until } = add_sound(&self.path, &self.front, ogg, offset)?;
+        (self.file, self.front, self.end, self.sound_until) = (Some(file), front, end, sound_until);
+        Ok(())
+    }
+
+    /// Appends the table, and makes it known.
+    fn complete(&self) -> Result<(), RecordError> {
         let file = open(&self.path)?;
         let io = |error| RecordError::io("finish", &self.path)(error);
         file.set_len(self.end).map_err(io)?;
@@ -230,7 +239,7 @@ impl MkvWriter {
         // The table must be on the disk before it is made known.
         file.sync_data().map_err(io)?;
         let ended = Ended { cues_at: self.end, end: self.end + cues.len() as u64 };
-        file.write_all_at(&self.front.layout(self.duration_ms(), Some(ended)).bytes, 0).map_err(io)
+        file.write_all_at(&self.front.layout(self.until(), Some(ended)).bytes, 0).map_err(io)
     }
 }
 
@@ -250,53 +259,19 @@ fn read_up_to(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
 /// # Errors
 /// The disk refused.
 fn scan(file: &File, front: &Front) -> io::Result<Scan> {
-    let limit = file.metadata()?.len();
-    let mut scan =
-        Scan { end: front.layout(0, None).bytes.len() as u64, last_ms: LAST_MS, ..Scan::default() };
-    while let Some(found) = ebml::find(file, scan.end, limit)?.filter(|found| found.id == CLUSTER) {
-        let Some(cluster) = blocks(file, found.body, found.end)? else { break };
-        for (at, bytes) in cluster {
-            if scan.cues.last().is_none_or(|(last, _)| at >= last + CUE_MS) {
-                scan.cues.push((at, scan.end));
+    let mut clusters = Clusters::new(file, front.layout(0, None).bytes.len() as u64)?;
+    let mut scan = Scan { last_ms: LAST_MS, ..Scan::default() };
+    loop {
+        scan.end = clusters.at();
+        let Some(blocks) = clusters.next()? else { return Ok(scan) };
+        for block in blocks {
+            if block.track == TRACK {
+                scan.picture(front, block.at, block.bytes);
+            } else {
+                scan.sound_until = block.at;
             }
-            scan.last_ms = scan.last_at.map_or(LAST_MS, |last| at.saturating_sub(last).clamp(1, LAST_MS));
-            scan.last_at = Some(at);
-            scan.pictures += 1;
-            scan.bytes += bytes;
         }
-        scan.end = found.end;
     }
-    Ok(scan)
-}
-
-/// Time and size of each picture in a cluster; `None` where it is not one of ours.
-fn blocks(file: &File, from: u64, until: u64) -> io::Result<Option<Vec<(u64, u64)>>> {
-    let Some(time) = ebml::find(file, from, until)?.filter(|found| found.id == TIMESTAMP) else {
-        return Ok(None);
-    };
-    let mut bytes = [0; 8];
-    let Some(place) = usize::try_from(time.end - time.body).ok().and_then(|n| bytes.len().checked_sub(n))
-    else {
-        return Ok(None);
-    };
-    file.read_exact_at(&mut bytes[place..], time.body)?;
-    let base = u64::from_be_bytes(bytes);
-    let mut found = Vec::new();
-    let mut at = time.end;
-    while at < until {
-        let block = ebml::find(file, at, until)?;
-        let ours = |b: &ebml::Found| b.id == SIMPLE_BLOCK && b.end - b.body >= BLOCK_HEADER;
-        let Some(block) = block.filter(ours).filter(|_| found.len() < CLUSTER_BLOCKS) else {
-            return Ok(None);
-        };
-        let mut header = [0; 4];
-        file.read_exact_at(&mut header, block.body)?;
-        let [_, high, low, _] = header;
-        let since = u64::from(u16::from_be_bytes([high, low]));
-        found.push((base.saturating_add(since), block.end - block.body - BLOCK_HEADER));
-        at = block.end;
-    }
-    Ok(Some(found))
 }
 
 /// The table of times, with places counted from `origin`.
@@ -331,7 +306,7 @@ mod tests {
     fn what_can_wait_for_the_disk_waits_and_the_rest_is_counted() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("a.mkv");
-        let front = Front { codec: VideoCodec::Jpg, width: 16, height: 16 };
+        let front = Front { codec: VideoCodec::Jpg, width: 16, height: 16, sound: None };
         let file = private().create_new(true).open(&path).expect("created");
         let mut writer = MkvWriter::create(file, path.clone(), front).expect("begun");
         writer.push(0, &[1; 100]).expect("taken");
@@ -346,9 +321,27 @@ mod tests {
         assert_eq!(writer.take_given_up(), 2);
         fill(&mut writer, &path);
         writer.push(42_000, &[6; 100]).expect("taken");
-        writer.finish().expect("finished");
+        writer.finish(None).expect("finished");
         let (again, pictures, bytes) = MkvWriter::resume(&path).expect("ours");
         assert_eq!((pictures, bytes, again.last_at(), again.front()), (2, 200, Some(42_000), front));
+    }
+
+    #[test]
+    fn where_the_sound_cannot_be_had_the_pictures_are_finished_all_the_same() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (path, ogg) = (dir.path().join("a.mkv"), dir.path().join("a.ogg"));
+        let front = Front { codec: VideoCodec::Png, width: 16, height: 16, sound: None };
+        let file = private().create_new(true).open(&path).expect("created");
+        let mut writer = MkvWriter::create(file, path.clone(), front).expect("begun");
+        writer.push(0, &[1; 100]).expect("taken");
+        assert!(writer.finish(Some((&ogg, 0))).is_err_and(|error| error.is_disk()), "there is none");
+        std::fs::write(&ogg, "no Ogg").expect("written");
+        assert!(matches!(writer.finish(Some((&ogg, 0))), Err(RecordError::Foreign { .. })));
+        let bytes = std::fs::read(&path).expect("there");
+        assert_eq!(Front::read(&bytes), Some((front, true)), "finished, without sound");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("dir").count(), 2, "nothing is left beside it");
+        let (again, pictures, payload) = MkvWriter::resume(&path).expect("ours");
+        assert_eq!((pictures, payload, again.duration_ms()), (1, 100, LAST_MS));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl PictureSink {
                 Ok((Self::Images(images), relative))
             }
             VideoCodec::Jpg | VideoCodec::Png => {
-                let front = Front { codec, width, height };
+                let front = Front { codec, width, height, sound: None };
                 claim("mkv")?.begin(|file, path| MkvWriter::create(file, path, front).map(Self::Mkv))
             }
             _ => {
@@ -140,6 +140,11 @@ impl PictureSink {
         }
     }
 
+    /// Whether it is a video, which can have sound.
+    pub(crate) fn takes_sound(&self) -> bool {
+        !matches!(self, Self::Images(_))
+    }
+
     /// Whether the pictures of the last time can still be changed.
     pub(crate) fn holds_last(&self) -> bool {
         matches!(self, Self::Mp4(mp4) if mp4.holds_last())
@@ -204,15 +209,15 @@ impl PictureSink {
         }
     }
 
-    /// Gives the file its final form. An MP4 gets the Ogg Opus file `sound` as its sound, where there is one; the
-    /// pictures begin so many ms after it.
+    /// Gives the file its final form. A video gets the Ogg Opus file `sound` as its sound, where there is one; the pictures
+    /// begin so many ms after it.
     ///
     /// # Errors
     /// The disk refused; the file is readable as it is.
     pub(crate) fn finish(&mut self, sound: Option<(&std::path::Path, i64)>) -> Result<(), RecordError> {
         match self {
             Self::Mp4(mp4) => mp4.finish(sound),
-            Self::Mkv(mkv) => mkv.finish(),
+            Self::Mkv(mkv) => mkv.finish(sound),
             Self::Images(images) => images.finish(),
         }
     }

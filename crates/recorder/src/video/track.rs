@@ -143,7 +143,7 @@ impl VideoTrack {
         std::mem::take(&mut self.given_up)
     }
 
-    /// Gives the file its final, seekable form, an MP4 with the sound that began at `zero`, where there is one.
+    /// Gives the file its final, seekable form, a video with the sound that began at `zero`, where there is one.
     ///
     /// # Errors
     /// The disk refused; the file is readable as it is.
@@ -155,7 +155,7 @@ impl VideoTrack {
 
     /// Whether its file holds sound too.
     pub(crate) fn takes_sound(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| matches!(file.sink, PictureSink::Mp4(_)))
+        self.file.as_ref().is_some_and(|file| file.sink.takes_sound())
     }
 
     fn holds_last(&self) -> bool {

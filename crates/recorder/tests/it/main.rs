@@ -32,3 +32,4 @@ mod totals;
 mod video;
 mod volume;
 mod watch;
+mod watch_images;

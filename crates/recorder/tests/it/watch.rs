@@ -15,7 +15,7 @@ use crate::support::{Bench, at, binary, granted, probe, sound, track, voice};
 use crate::video::{clip, picture, video};
 
 /// The sound of a file as it is played: 48 kHz, one channel, from the movie's beginning.
-fn heard(path: &Path) -> Vec<i16> {
+pub(crate) fn heard(path: &Path) -> Vec<i16> {
     let run = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(path)
@@ -28,7 +28,7 @@ fn heard(path: &Path) -> Vec<i16> {
 
 /// When each picture is shown, ms after the movie's beginning. What is no error is not looked at: where pictures begin
 /// late, ffprobe misses their pixel format, which it takes from the first one.
-fn shown(path: &Path) -> Vec<i64> {
+pub(crate) fn shown(path: &Path) -> Vec<i64> {
     let run = Command::new("ffprobe")
         .args(["-v", "error", "-of", "json", "-select_streams", "v", "-show_entries", "packet=pts_time"])
         .arg(path)
@@ -44,19 +44,19 @@ fn shown(path: &Path) -> Vec<i64> {
 }
 
 /// Whether the sound lasts so many ms; players may play the end of the packet that closes it.
-fn lasts(heard: &[i16], ms: usize) -> bool {
+pub(crate) fn lasts(heard: &[i16], ms: usize) -> bool {
     (ms * 48..ms * 48 + 960).contains(&heard.len())
 }
 
 /// The first ms from `from` on at which it is loud.
-fn click(heard: &[i16], from: i64) -> i64 {
+pub(crate) fn click(heard: &[i16], from: i64) -> i64 {
     let begin = from as usize * 48;
     let place = heard[begin..].iter().position(|sample| sample.unsigned_abs() > 3_000);
     from + place.unwrap() as i64 / 48
 }
 
 /// Silence with clicks of 20 ms at these ms, 16 kHz.
-fn clicks(ms: i64, at: &[i64]) -> Vec<i16> {
+pub(crate) fn clicks(ms: i64, at: &[i64]) -> Vec<i16> {
     let mut samples = vec![0; ms as usize * 16];
     for click in at {
         let begin = *click as usize * 16;
@@ -279,7 +279,7 @@ fn click_packets() -> (Vec<u8>, Vec<Vec<u8>>) {
     (rtms_codec::packet::silence(960, 1).to_vec(), packets)
 }
 
-fn hour_of_opus(bench: &mut Bench, minutes: i64) {
+pub(crate) fn hour_of_opus(bench: &mut Bench, minutes: i64) {
     let mut params = granted(AudioData::Mixed, SampleRate::Hz48000, Channels::Mono);
     params.audio.as_mut().unwrap().codec = AudioCodec::Opus;
     bench.rec().granted(&params);

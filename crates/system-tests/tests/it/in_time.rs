@@ -62,6 +62,15 @@ fn clip(folder: &Path) -> Vec<PathBuf> {
     vec![file]
 }
 
+/// The same as images, five a second.
+fn images(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let pattern = folder.join(format!("%03d.{ending}"));
+    let source = flashes(5);
+    run("ffmpeg", &["-v", "error", "-f", "lavfi", "-i", &source, pattern.to_str().unwrap()]);
+    let count = 5 * (LENGTH - CAMERA_ON) / 1000;
+    (1..=count).map(|number| folder.join(format!("{number:03}.{ending}"))).collect()
+}
+
 fn program(folder: &Path, video: Vec<PathBuf>) -> Arc<Program> {
     let files = Files { audio: vec![clicks(folder)], video, ..Files::default() };
     let content = Arc::new(files.read().unwrap());
@@ -107,4 +116,17 @@ async fn flash_and_click_come_together_in_an_mp4() {
     assert!(file.extension().is_some_and(|extension| extension == "mp4"));
     assert_in_time(&recorded, &file, video["offset_ms"].as_i64().unwrap());
     system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flash_and_click_come_together_in_matroska() {
+    for codec in ["jpg", "png"] {
+        let setup = Setup::default().worker("RTMS_VIDEO_CODEC", codec).worker("RTMS_VIDEO_FPS", "5");
+        let (system, recorded) = record(setup, |folder| images(folder, codec)).await;
+        let video = recorded.any_track("video");
+        let file = recorded.file(video);
+        assert!(file.extension().is_some_and(|extension| extension == "mkv"));
+        assert_in_time(&recorded, &file, video["offset_ms"].as_i64().unwrap());
+        system.stop().await;
+    }
 }

@@ -13,14 +13,20 @@ pub(crate) const NOTE_PAGE_AT: u64 = 27 + 1 + 19;
 const VENDOR: &[u8] = b"rtms-recorder";
 const COMMENT: &[u8] = b"RTMS_NOTE=";
 
-/// The page with `OpusHead`.
-pub(crate) fn head_page(serial: u32, channels: u16) -> Vec<u8> {
+/// `OpusHead`, which tells a decoder what comes.
+pub(crate) fn opus_head(channels: u16) -> Vec<u8> {
     let mut packet = b"OpusHead\x01".to_vec();
     packet.push(u8::try_from(channels).unwrap_or(1));
     packet.extend_from_slice(&PRE_SKIP.to_le_bytes());
     packet.extend_from_slice(&48_000_u32.to_le_bytes());
     // No gain; one stream of one or two channels.
     packet.extend_from_slice(&[0, 0, 0]);
+    packet
+}
+
+/// The page with `OpusHead`.
+pub(crate) fn head_page(serial: u32, channels: u16) -> Vec<u8> {
+    let packet = opus_head(channels);
     page(&PageHead { flags: BEGIN, granule: 0, serial, sequence: 0 }, &packet)
 }
 
