@@ -13,13 +13,16 @@
 )]
 
 mod choices;
+mod coded;
 mod files;
 mod frames;
+mod ogg;
 mod recording;
 mod session;
 mod timeline;
 mod webhooks;
 
+pub use coded::coded;
 pub use frames::frames;
 pub use recording::recording;
 pub use session::session;
@@ -30,10 +33,11 @@ pub use webhooks::webhooks;
 pub type Body = fn(&[u8]);
 
 /// Every body and the name of its target and corpus folder.
-pub const BODIES: [(&str, Body); 5] = [
+pub const BODIES: [(&str, Body); 6] = [
     ("frames", frames),
     ("webhooks", webhooks),
     ("session", session),
     ("timeline", timeline),
     ("recording", recording),
+    ("coded", coded),
 ];
