@@ -17,7 +17,8 @@ pub enum Cut {
     Close,
     /// The connection ends without a word; what was sent before still arrives.
     End,
-    /// The connection is reset; what was sent and not yet read may be lost, so plan to repeat some packets.
+    /// The connection is reset; what is still on its way does not arrive. So plan to repeat some packets. Lines are not
+    /// repeated: those that were sent shortly before are in doubt (`PlayedLine::in_doubt`).
     Reset,
     /// Half open: nothing more is sent or answered, and the connection stays.
     Silence,

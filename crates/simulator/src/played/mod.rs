@@ -34,6 +34,14 @@ pub(crate) struct SentPicture {
     pub(crate) source: PictureSource,
 }
 
+/// A line that a socket carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SentLine {
+    pub(crate) number: usize,
+    /// The socket was reset so soon after it that it may not have arrived.
+    pub(crate) in_doubt: bool,
+}
+
 /// An event as it was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlayedEvent {
@@ -47,10 +55,10 @@ pub struct PlayedEvent {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log {
     pub(crate) audio: Vec<AudioSpan>,
-    pub(crate) cues: Vec<usize>,
+    pub(crate) cues: Vec<SentLine>,
     /// The language that the last socket's client fixed for all lines.
     pub(crate) language: Option<Language>,
-    pub(crate) chat: Vec<usize>,
+    pub(crate) chat: Vec<SentLine>,
     pub(crate) video: Vec<SentPicture>,
     pub(crate) share: Vec<SentPicture>,
     pub(crate) events: Vec<PlayedEvent>,
@@ -72,6 +80,9 @@ pub struct PlayedLine {
     pub state: CueState,
     /// Its language on the wire.
     pub language: Language,
+    /// Whether the socket was reset so soon after it that it may never have arrived. Zoom keeps sound for whoever comes
+    /// back, not words.
+    pub in_doubt: bool,
 }
 
 /// A chat message as it was sent.
@@ -87,6 +98,8 @@ pub struct PlayedChat {
     pub action: ChatAction,
     /// What is written.
     pub text: String,
+    /// Whether the socket was reset so soon after it that it may never have arrived.
+    pub in_doubt: bool,
 }
 
 /// A picture as it was sent.
@@ -152,8 +165,8 @@ impl Played {
             time_zero,
             video: log.video.iter().filter_map(|sent| look_up.picture(sent)).collect(),
             share: log.share.iter().filter_map(|sent| look_up.picture(sent)).collect(),
-            transcript: log.cues.iter().filter_map(|&number| look_up.line(number)).collect(),
-            chat: log.chat.iter().filter_map(|&number| look_up.chat(number)).collect(),
+            transcript: log.cues.iter().filter_map(|&sent| look_up.line(sent)).collect(),
+            chat: log.chat.iter().filter_map(|&sent| look_up.chat(sent)).collect(),
             events: log.events.clone(),
             complete: false,
         }
@@ -211,8 +224,8 @@ impl LookUp<'_> {
         Some(PlayedPicture { at: self.time_zero.plus(sent.at_ms), user_id, name, codec, bytes })
     }
 
-    fn line(&self, number: usize) -> Option<PlayedLine> {
-        let cue = self.program.cues.get(number)?;
+    fn line(&self, sent: SentLine) -> Option<PlayedLine> {
+        let cue = self.program.cues.get(sent.number)?;
         Some(PlayedLine {
             start: self.time_zero.plus(cue.start_ms),
             end: self.time_zero.plus(cue.end_ms),
@@ -220,17 +233,19 @@ impl LookUp<'_> {
             text: cue.text.clone(),
             state: cue.state,
             language: self.log.language.unwrap_or(cue.language),
+            in_doubt: sent.in_doubt,
         })
     }
 
-    fn chat(&self, number: usize) -> Option<PlayedChat> {
-        let line = self.program.chat.get(number)?;
+    fn chat(&self, sent: SentLine) -> Option<PlayedChat> {
+        let line = self.program.chat.get(sent.number)?;
         Some(PlayedChat {
             at: self.time_zero.plus(line.at_ms),
             name: self.program.scenario.parties[line.party].name_at(line.at_ms).to_owned(),
             id: line.id.clone(),
             action: line.action,
             text: line.text.clone(),
+            in_doubt: sent.in_doubt,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! pictures begin at the next key picture and are not kept for anybody.
 
 mod audio;
+mod lines;
 mod picture;
 mod rtp;
 
@@ -16,6 +17,7 @@ use rtms_protocol::{Language, MediaKind, MediaParams, MediaSet};
 use crate::render;
 use crate::stream::{Inner, Stage, Stream};
 use audio::AudioCursor;
+use lines::Lines;
 use picture::PictureCursor;
 pub(crate) use rtp::is_lost;
 
@@ -25,9 +27,6 @@ pub(crate) struct Grant {
     pub(crate) kinds: MediaSet,
     pub(crate) params: MediaParams,
 }
-
-/// Lines from the first that this socket sends to the next that it will.
-type Lines = Range<usize>;
 
 /// One socket's share of a stream.
 pub(crate) struct Player {
@@ -44,6 +43,8 @@ pub(crate) struct Player {
     /// From here on packets are on time or late; what is older was buffered.
     pub(crate) live_ms: i64,
     buffer: BytesMut,
+    /// When the socket was reset.
+    reset_ms: Option<i64>,
 }
 
 /// What is due next.
@@ -82,8 +83,20 @@ impl Player {
         });
         let share = granted(MediaKind::Share)
             .then(|| PictureCursor::share(&stream.program, grant.params.share.unwrap_or_default(), now_ms));
-        let buffer = BytesMut::new();
-        Self { stream, audio, cues, language, chat, video, share, pauses, end_ms, live_ms: now_ms, buffer }
+        Self {
+            stream,
+            audio,
+            cues,
+            language,
+            chat,
+            video,
+            share,
+            pauses,
+            end_ms,
+            live_ms: now_ms,
+            buffer: BytesMut::new(),
+            reset_ms: None,
+        }
     }
 
     /// Takes note of a pause, of an earlier end, or of another choice of video.
@@ -102,8 +115,8 @@ impl Player {
 
     fn next(&self) -> Option<(i64, Next)> {
         let program = &self.stream.program;
-        let cue = self.cues.as_ref().and_then(|lines| program.cues.get(lines.end)).map(|cue| cue.due_ms);
-        let chat = self.chat.as_ref().and_then(|lines| program.chat.get(lines.end)).map(|line| line.at_ms);
+        let cue = self.cues.as_ref().and_then(|lines| program.cues.get(lines.next())).map(|cue| cue.due_ms);
+        let chat = self.chat.as_ref().and_then(|lines| program.chat.get(lines.next())).map(|line| line.at_ms);
         let of = |cursor: &Option<PictureCursor>| {
             cursor.as_ref().and_then(PictureCursor::next_ms).filter(|&at_ms| at_ms < self.end_ms)
         };
@@ -130,11 +143,11 @@ impl Player {
                 }
             }
             Next::Cue => {
-                let cue = self.cues.as_mut().and_then(|lines| stream.program.cues.get(pass(lines)));
+                let cue = self.cues.as_mut().and_then(|lines| stream.program.cues.get(lines.send(now_ms)));
                 out.extend(cue.map(|cue| render::transcript(stream, cue, self.language)));
             }
             Next::Chat => {
-                let line = self.chat.as_mut().and_then(|lines| stream.program.chat.get(pass(lines)));
+                let line = self.chat.as_mut().and_then(|lines| stream.program.chat.get(lines.send(now_ms)));
                 out.extend(line.map(|line| render::chat(stream, line)));
             }
             Next::Video => out.extend(self.video.as_mut().and_then(|v| v.take(stream, pauses, buffer))),
@@ -142,18 +155,16 @@ impl Player {
         }
         Some(due)
     }
+
+    /// Notes that the socket is reset now: what is on its way does not arrive.
+    pub(crate) fn reset(&mut self) {
+        self.reset_ms = Some(self.stream.clock.offset());
+    }
 }
 
 /// Lines go on where the last socket stopped; the first socket begins with all that was said, or `late`.
 fn taken_up(inner: &Inner, next: Option<usize>, late: usize) -> Lines {
-    let first = next.unwrap_or(if inner.buffer_data { 0 } else { late });
-    first..first
-}
-
-/// The number of the next line, which is then passed.
-const fn pass(lines: &mut Lines) -> usize {
-    lines.end += 1;
-    lines.end - 1
+    Lines::begin(next.unwrap_or(if inner.buffer_data { 0 } else { late }))
 }
 
 impl Drop for Player {
@@ -166,13 +177,13 @@ impl Drop for Player {
             inner.log.audio.push(span);
         }
         if let Some(cues) = &self.cues {
-            inner.next_cue = Some(inner.next_cue.unwrap_or(0).max(cues.end));
-            inner.log.cues.extend(cues.clone());
+            inner.next_cue = Some(inner.next_cue.unwrap_or(0).max(cues.next()));
+            inner.log.cues.extend(cues.sent(self.reset_ms));
             inner.log.language = self.language;
         }
         if let Some(chat) = &self.chat {
-            inner.next_chat = Some(inner.next_chat.unwrap_or(0).max(chat.end));
-            inner.log.chat.extend(chat.clone());
+            inner.next_chat = Some(inner.next_chat.unwrap_or(0).max(chat.next()));
+            inner.log.chat.extend(chat.sent(self.reset_ms));
         }
         if let Some(video) = &self.video {
             inner.log.video.extend_from_slice(video.sent());

@@ -61,22 +61,37 @@ async fn play(
     shared: &Shared,
     stream: &Arc<Stream>,
     socket: &mut Socket,
+    seat: MediaSeat,
+    grant: &Grant,
+) -> Cut {
+    let mut player = None;
+    let how = play_with(&mut player, shared, stream, socket, seat, grant).await;
+    if let (Cut::Reset, Some(player)) = (how, &mut player) {
+        player.reset();
+    }
+    how
+}
+
+async fn play_with(
+    player: &mut Option<Player>,
+    shared: &Shared,
+    stream: &Arc<Stream>,
+    socket: &mut Socket,
     mut seat: MediaSeat,
     grant: &Grant,
 ) -> Cut {
     let mut stage = stream.stage.subscribe();
     let mut keep_alive = KeepAlive::begin(stream.timing);
-    let mut player: Option<Player> = None;
     let mut messages: Vec<Bytes> = Vec::with_capacity(BURST);
     loop {
         {
             let now = stage.borrow_and_update();
-            match &mut player {
+            match player {
                 Some(player) => player.update(&now),
                 None if now.ready => {
                     let here = stream.clock.offset();
                     drop(now);
-                    player = Some(Player::begin(Arc::clone(stream), grant, here));
+                    *player = Some(Player::begin(Arc::clone(stream), grant, here));
                 }
                 None => {}
             }
@@ -119,7 +134,7 @@ async fn play(
                 }
             },
             () = sleep_until(due) => {
-                if let Some(player) = &mut player
+                if let Some(player) = player
                     && send_due(shared, stream, socket, player, &mut messages).await.is_err()
                 {
                     return Cut::Reset;

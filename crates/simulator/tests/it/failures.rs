@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rtms_protocol::{Product, StatusCode, StopReason};
+use rtms_simulator::content::Content;
 use rtms_simulator::faults::{Cut, CutAt, Faults};
+use rtms_simulator::scenario::{Program, Scenario};
 use rtms_simulator::{Notice, pcm};
 use serde_json::json;
 
@@ -133,4 +135,36 @@ async fn handshakes_are_refused_as_planned() {
     client.send(&crate::client::media_handshake(1, json!({}))).await;
     assert_eq!(client.next().await["status_code"], 16);
     stage.media("media/all", 1, json!({})).await;
+}
+
+/// The texts of the lines that are in doubt, after a socket that has just brought its second line ends like this.
+async fn in_doubt_after(how: Cut) -> Vec<String> {
+    let mut stage = Stage::of(Product::Phone, 10_000, 2.0).await;
+    let mut signaling = stage.signaling().await;
+    let mut media = stage.media("media/all", 8, json!({})).await;
+    signaling.send(&ready()).await;
+    let mut lines = vec![media.next_of(17).await, media.next_of(17).await];
+    stage.stream.cut_media(how);
+    media.rest().await;
+    drop(media);
+    signaling.next_of(6).await;
+    let mut media = stage.media("media/all", 8, json!({})).await;
+    lines.extend(media.rest().await);
+    let played = stage.stream.ended().await;
+    let texts: Vec<_> = lines.iter().map(|line| received(line).text).collect();
+    let sent: Vec<_> = played.transcript.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, sent, "a line is sent once");
+    played.transcript.into_iter().filter(|line| line.in_doubt).map(|line| line.text).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_right_before_a_reset_may_not_have_arrived() {
+    let program = Program::new(Scenario::of(Product::Phone, 10_000), Content::built_in());
+    assert_eq!(in_doubt_after(Cut::Reset).await, [program.cues[1].text.as_str()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_before_any_other_end_arrives() {
+    assert!(in_doubt_after(Cut::End).await.is_empty());
+    assert!(in_doubt_after(Cut::Close).await.is_empty());
 }
