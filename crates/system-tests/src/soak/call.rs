@@ -9,6 +9,7 @@ use rtms_simulator::Simulator;
 use rtms_simulator::engagement::{self, Plan};
 use rtms_simulator::faults::{Cut, CutAt, Faults};
 use rtms_simulator::played::Played;
+use rtms_simulator::scenario::Program;
 use rtms_simulator::webhook::{Layout, WebhookSender};
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub(crate) struct Stage {
     pub(crate) sender: WebhookSender,
     pub(crate) data: PathBuf,
     pub(crate) report: Arc<Report>,
+    /// Every engagement has faults, and all of them are resets right after a line.
+    pub(crate) harsh: bool,
 }
 
 impl Stage {
@@ -37,19 +40,17 @@ impl Stage {
         let duration_ms = draw.i64(2..=5) * 10_000;
         let identity =
             StreamIdentity { product, id: format!("soak{number}"), stream_id: format!("stream{number}") };
-        let faults = faults(&mut draw, duration_ms);
+        let program = self.simulator.usual_program(product, duration_ms);
+        let faults = if self.harsh { resets(&mut draw, &program) } else { faults(&mut draw, duration_ms) };
         let plan = Plan {
             identity,
-            program: self.simulator.usual_program(product, duration_ms),
+            program,
             faults,
             layout: if draw.bool() { Layout::Flat } else { Layout::Nested },
         };
         let problem = match engagement::play(&self.simulator, &self.sender, plan.clone()).await {
             Ok(outcome) if outcome.is_complete() => match self.check(&outcome.played).await {
-                Ok(loss) => {
-                    self.report.done(&loss);
-                    return;
-                }
+                Ok(loss) => return self.report.done(number, &loss, &plan.faults),
                 Err(problem) => problem,
             },
             Ok(outcome) => format!("not all was taken: {}", outcome.summary()),
@@ -58,7 +59,7 @@ impl Stage {
         self.report.failed(number, &format!("{problem}; faults: {:?}", plan.faults));
     }
 
-    /// Compares the finished recording with what was played, and deletes it.
+    /// Compares the finished recording with what was played, and deletes it where it has everything.
     async fn check(&self, played: &Played) -> Result<Loss, String> {
         let identity = &played.identity;
         let name =
@@ -72,7 +73,9 @@ impl Stage {
         let played = played.clone();
         let compared = tokio::task::spawn_blocking(move || {
             let loss = compare::compare(&data, &manifest, &played)?;
-            compare::delete(&data, &manifest, &path).map_err(|error| error.to_string())?;
+            if loss.is_none() {
+                compare::delete(&data, &manifest, &path).map_err(|error| error.to_string())?;
+            }
             Ok(loss)
         });
         compared.await.map_err(|error| error.to_string())?
@@ -106,4 +109,12 @@ fn faults(draw: &mut fastrand::Rng, duration_ms: i64) -> Faults {
     cut_media.sort_by_key(|cut| cut.at_ms);
     let cut_signaling = (0..draw.usize(0..=1)).map(|_| cut(draw)).collect();
     Faults { cut_media, cut_signaling, repeat_packets: REPEATED, ..Faults::default() }
+}
+
+/// Media is reset right after every line of the transcript, as long as a way back is left.
+fn resets(draw: &mut fastrand::Rng, program: &Program) -> Faults {
+    let last_ms = program.scenario.duration_ms - 8_000;
+    let lines = program.cues.iter().map(|cue| cue.due_ms).filter(|due_ms| *due_ms < last_ms);
+    let cut_media = lines.map(|due_ms| CutAt { at_ms: due_ms + draw.i64(0..10), how: Cut::Reset }).collect();
+    Faults { cut_media, repeat_packets: REPEATED, ..Faults::default() }
 }

@@ -3,23 +3,44 @@
 use std::path::Path;
 
 use rtms_protocol::UnixMillis;
-use rtms_simulator::played::Played;
+use rtms_simulator::played::{Played, PlayedLine};
 use serde_json::Value;
 
 /// What is missing from one recording.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Loss {
     /// Samples compared, all tracks.
     pub(crate) samples: u64,
     /// Samples that differ from what was played.
     pub(crate) lost_samples: u64,
-    /// Transcript lines that are missing.
+    /// Transcript lines compared.
+    pub(crate) lines: u64,
+    /// Those that are missing.
     pub(crate) lost_lines: u64,
+    /// Those that are missing where the connection was reset right after they were sent: they may never have arrived.
+    pub(crate) lines_taken_by_resets: u64,
+    /// What is missing, in words.
+    pub(crate) what: Vec<String>,
     /// Times without a connection.
     pub(crate) interruptions: u64,
 }
 
-/// Compares every audio track and the number of transcript lines.
+impl Loss {
+    /// Whether the recording has everything that arrived.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.lost_samples == 0 && self.lost_lines == 0
+    }
+
+    fn note_line(&mut self, line: &PlayedLine, played: &Played) {
+        let count = if line.in_doubt { &mut self.lines_taken_by_resets } else { &mut self.lost_lines };
+        *count += 1;
+        let at_ms = line.start.since(played.time_zero);
+        let reset = if line.in_doubt { ", sent right before a reset" } else { "" };
+        self.what.push(format!("the line {:?} of {} that begins at {at_ms} ms{reset}", line.text, line.name));
+    }
+}
+
+/// Compares every audio track and every transcript line.
 pub(crate) fn compare(data: &Path, manifest: &Value, played: &Played) -> Result<Loss, String> {
     let tracks = manifest["tracks"].as_array().ok_or("no tracks")?;
     let zero = played.tracks.iter().map(|track| track.packets[0].timestamp).min().unwrap_or(UnixMillis(0));
@@ -43,21 +64,37 @@ pub(crate) fn compare(data: &Path, manifest: &Value, played: &Played) -> Result<
             usize::try_from(zero.since(played.time_zero) * i64::from(track.sample_rate) / 1000).unwrap_or(0);
         let expected = track.pcm().split_off(lead * usize::from(track.channels));
         loss.samples += expected.len() as u64;
-        loss.lost_samples += actual.iter().zip(&expected).filter(|(a, e)| a != e).count() as u64;
-        loss.lost_samples += actual.len().abs_diff(expected.len()) as u64;
+        let differing = actual.iter().zip(&expected).filter(|(a, e)| a != e).count();
+        let lost = differing + actual.len().abs_diff(expected.len());
+        if lost > 0 {
+            loss.lost_samples += lost as u64;
+            loss.what.push(format!("{lost} samples of {file}"));
+        }
     }
     let jsonl = tracks
         .iter()
         .find(|track| track["kind"] == "transcript")
         .and_then(|track| track["also"][0]["file"].as_str());
-    let lines = match jsonl {
-        Some(file) => {
-            std::fs::read_to_string(data.join(file)).map_err(|error| error.to_string())?.lines().count()
+    let mut recorded = jsonl.map_or_else(|| Ok(Vec::new()), |file| lines(&data.join(file)))?;
+    loss.lines = played.transcript.len() as u64;
+    for line in &played.transcript {
+        let same = |known: &(i64, String)| *known == (line.start.0, line.text.clone());
+        match recorded.iter().position(same) {
+            Some(index) => drop(recorded.swap_remove(index)),
+            None => loss.note_line(line, played),
         }
-        None => 0,
-    };
-    loss.lost_lines = played.transcript.len().saturating_sub(lines) as u64;
+    }
     Ok(loss)
+}
+
+/// Begin and text of every line of a transcript's JSON form.
+fn lines(path: &Path) -> Result<Vec<(i64, String)>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let line = |line: &str| {
+        let json: Value = serde_json::from_str(line).ok()?;
+        Some((json["start_time"].as_i64()?, json["text"].as_str()?.to_owned()))
+    };
+    text.lines().map(|json| line(json).ok_or_else(|| format!("{}: {json}", path.display()))).collect()
 }
 
 /// The samples of a WAV file: the `data` chunk, wherever it lies.

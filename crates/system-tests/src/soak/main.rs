@@ -27,6 +27,9 @@ use report::Report;
 /// How often the services are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
+/// Between two keep-alives of a harsh run.
+const HARSH_KEEP_ALIVE: Duration = Duration::from_millis(20);
+
 /// Engagements come and go against real services; nothing may be lost.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -45,6 +48,10 @@ struct Arguments {
     /// Hand the worker over to a new process this often, minutes; 0 never
     #[arg(long, default_value_t = 0.0)]
     handover: f64,
+    /// In place of the usual faults, reset media right after every line of the transcript, with a keep-alive every 20 ms
+    /// and a worker that runs half of the time only
+    #[arg(long, conflicts_with = "handover")]
+    harsh: bool,
 }
 
 #[tokio::main]
@@ -67,17 +74,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let folder = arguments.folder.canonicalize()?;
     let programs = arguments.programs.canonicalize().context("--programs")?;
     let credentials = Credentials { client_id: "cid".into(), client_secret: "csecret".into() };
-    let simulator = Simulator::start(SimulatorConfig::new(credentials)).await?;
+    let mut config = SimulatorConfig::new(credentials);
+    if arguments.harsh {
+        // There is always something to answer, also when a connection is reset.
+        config.timing.keep_alive = HARSH_KEEP_ALIVE;
+        config.timing.keep_alive_misses = u32::MAX;
+    }
+    let simulator = Simulator::start(config).await?;
     std::fs::write(folder.join("ca.pem"), simulator.ca_pem().unwrap_or_default())?;
     let mut services = Services::start(&folder, &programs).await?;
     let sender = WebhookSender::new(&services.gateway_url(), processes::SECRET_TOKEN.into(), Vec::new())?;
     let report = Arc::new(Report::default());
-    let stage = Arc::new(Stage { simulator, sender, data: folder.join("data"), report: Arc::clone(&report) });
+    let (data, report_too) = (folder.join("data"), Arc::clone(&report));
+    let stage = Arc::new(Stage { simulator, sender, data, report: report_too, harsh: arguments.harsh });
 
     let end = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
     let spread = Duration::from_secs(20) / u32::try_from(arguments.engagements.max(1))?;
     let crowd = tokio::spawn(crowd(Arc::clone(&stage), arguments.engagements, end, spread));
     let mut handover_at = next_handover(arguments.handover);
+    let starved = arguments.harsh.then(|| services.starve_worker());
     report::head();
     while !crowd.is_finished() {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -88,6 +103,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         }
     }
     crowd.await?;
+    if let Some(starved) = starved {
+        starved.end().await?;
+    }
     services.stop().await;
     report.conclude(&folder)
 }

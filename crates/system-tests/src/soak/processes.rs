@@ -3,12 +3,18 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use tokio::task::JoinHandle;
 
 /// What webhooks are signed with.
 pub(crate) const SECRET_TOKEN: &str = "webhook-secret";
+
+/// How long a starved process stands still, and then runs.
+const STARVED_FOR: Duration = Duration::from_millis(150);
 
 /// What one process uses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +40,11 @@ pub(crate) struct Services {
 }
 
 impl Services {
+    /// Starves the worker until told to end.
+    pub(crate) fn starve_worker(&self) -> Starved {
+        Starved::begin(self.worker.id())
+    }
+
     /// Starts both and waits until they answer.
     pub(crate) async fn start(folder: &Path, programs: &Path) -> anyhow::Result<Self> {
         let [gateway_port, admin_port, worker_port] = [free_port()?, free_port()?, free_port()?];
@@ -79,6 +90,34 @@ impl Services {
     pub(crate) async fn stop(&mut self) {
         terminate(&mut self.gateway).await;
         terminate(&mut self.worker).await;
+    }
+}
+
+/// Lets a process run half of the time only, as on a machine that is far too busy.
+pub(crate) struct Starved {
+    enough: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Starved {
+    fn begin(pid: u32) -> Self {
+        let enough = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&enough);
+        let task = tokio::spawn(async move {
+            while !heard.load(Ordering::Relaxed) {
+                for which in ["-STOP", "-CONT"] {
+                    signal(pid, which);
+                    tokio::time::sleep(STARVED_FOR).await;
+                }
+            }
+        });
+        Self { enough, task }
+    }
+
+    /// Lets it run again.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        self.enough.store(true, Ordering::Relaxed);
+        Ok(self.task.await?)
     }
 }
 
@@ -128,9 +167,13 @@ async fn answers(port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn signal(pid: u32, which: &str) {
+    drop(Command::new("kill").args([which, &pid.to_string()]).status());
+}
+
 /// SIGTERM by process id, and a kill for one that does not listen.
 async fn terminate(child: &mut Child) {
-    drop(Command::new("kill").args(["-TERM", &child.id().to_string()]).status());
+    signal(child.id(), "-TERM");
     for _ in 0..600 {
         if !matches!(child.try_wait(), Ok(None)) {
             return;

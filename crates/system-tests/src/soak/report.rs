@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rtms_simulator::faults::Faults;
 use serde_json::json;
 
 use crate::compare::Loss;
@@ -19,6 +20,8 @@ pub(crate) struct Report {
 struct Counts {
     done: u64,
     failed: Vec<String>,
+    /// What is missing, and from which engagement.
+    losses: Vec<String>,
     total: Loss,
     lines: Vec<(f64, [Usage; 2])>,
 }
@@ -37,13 +40,21 @@ pub(crate) fn head() {
 }
 
 impl Report {
-    /// An engagement was compared.
-    pub(crate) fn done(&self, loss: &Loss) {
+    /// An engagement was compared. What is missing is named, with the faults that the engagement had.
+    pub(crate) fn done(&self, number: u64, loss: &Loss, faults: &Faults) {
         let mut counts = self.lock();
+        if !loss.what.is_empty() {
+            let kept = if loss.is_none() { "" } else { "; its files are kept" };
+            let what = format!("{number}: missing: {}; faults: {faults:?}{kept}", loss.what.join(", "));
+            eprintln!("engagement {what}");
+            counts.losses.push(what);
+        }
         counts.done += 1;
         counts.total.samples += loss.samples;
         counts.total.lost_samples += loss.lost_samples;
+        counts.total.lines += loss.lines;
         counts.total.lost_lines += loss.lost_lines;
+        counts.total.lines_taken_by_resets += loss.lines_taken_by_resets;
         counts.total.interruptions += loss.interruptions;
     }
 
@@ -81,22 +92,25 @@ impl Report {
         let counts = self.lock();
         let total = &counts.total;
         let rss = |(_, [gateway, worker]): &(f64, [Usage; 2])| json!({"gateway_kib": gateway.rss_kib, "worker_kib": worker.rss_kib});
-        let well =
-            counts.failed.is_empty() && total.lost_samples == 0 && total.lost_lines == 0 && counts.done > 0;
+        let well = counts.failed.is_empty() && total.is_none() && counts.done > 0;
         let summary = json!({
             "engagements": counts.done, "failed": counts.failed, "samples": total.samples,
-            "lost_samples": total.lost_samples, "lost_lines": total.lost_lines, "interruptions": total.interruptions,
+            "lines": total.lines, "lost_samples": total.lost_samples, "lost_lines": total.lost_lines,
+            "lines_taken_by_resets": total.lines_taken_by_resets, "losses": counts.losses,
+            "interruptions": total.interruptions,
             "memory": counts.lines.iter().map(rss).collect::<Vec<_>>(),
         });
         std::fs::write(folder.join("soak.json"), serde_json::to_vec_pretty(&summary)?)?;
         println!(
-            "{} engagements compared ({} samples), {} failed, {} interruptions, {} samples lost, {} transcript lines lost: {}",
+            "{} engagements compared ({} samples, {} lines), {} failed, {} interruptions, {} samples lost, {} transcript lines lost, {} more taken by resets: {}",
             counts.done,
             total.samples,
+            total.lines,
             counts.failed.len(),
             total.interruptions,
             total.lost_samples,
             total.lost_lines,
+            total.lines_taken_by_resets,
             if well { "nothing was lost" } else { "NOT WELL" },
         );
         Ok(well)
