@@ -118,6 +118,17 @@ impl StreamClock {
         }
     }
 
+    /// Proposes the timestamp of a packet of sound that arrived at `now`. One that cannot be right beside the pictures that
+    /// came before it is not taken: it would be followed by silence from there to all that is right.
+    pub(crate) fn propose_audio_zero(&mut self, now: UnixMillis, at: UnixMillis) {
+        let fits = |(zero, _): (UnixMillis, ZeroSource)| {
+            at.since(zero) >= -REPEAT_MS && at <= self.latest_plausible(now)
+        };
+        if self.edge.is_none() || self.zero.is_none_or(fits) {
+            self.propose_zero(at, ZeroSource::Audio);
+        }
+    }
+
     /// Moves an audio time zero back to `at`. Who calls it has put the silence in front of what is written.
     pub(crate) fn move_zero_back(&mut self, at: UnixMillis) {
         self.zero = Some((at, ZeroSource::Audio));

@@ -22,7 +22,7 @@ use super::rebuild::Source;
 use super::reorder::Held;
 use super::sink::AudioSink;
 use super::wav::WavSpec;
-use crate::clock::{Judgement, StreamClock, ZeroSource, is_time};
+use crate::clock::{Judgement, StreamClock, is_time};
 use crate::counters::DropReason;
 use crate::error::RecordError;
 use crate::manifest::{COMBINED, JumpEntry, TrackEntry};
@@ -114,7 +114,7 @@ impl AudioTracks {
         payload: &[u8],
         around: &mut Surroundings<'_>,
     ) -> Result<AudioOutcome, RecordError> {
-        match self.welcome(packet, payload, around)? {
+        match self.welcome(now, packet, payload, around)? {
             Ok(index) => self.put(index, (now, packet.timestamp, 0), payload, around),
             Err(reason) => Ok(AudioOutcome::Dropped(reason)),
         }
@@ -123,6 +123,7 @@ impl AudioTracks {
     /// The track of a packet of the codec's bytes `payload`, or why it is dropped.
     fn welcome(
         &mut self,
+        now: UnixMillis,
         packet: &MediaPacket<'_>,
         payload: &[u8],
         around: &mut Surroundings<'_>,
@@ -134,7 +135,7 @@ impl AudioTracks {
         if !is_time(packet.timestamp) {
             return Ok(Err(DropReason::Ahead));
         }
-        around.clock.propose_zero(packet.timestamp, ZeroSource::Audio);
+        around.clock.propose_audio_zero(now, packet.timestamp);
         self.track_for(packet, format, around).map(Ok)
     }
 

@@ -5,14 +5,14 @@ use std::io::Write as _;
 use std::process::Command;
 
 use rtms_protocol::{
-    AudioData, MediaKind, MediaParams, MediaSet, Product, Resolution, ShareParams, VideoCodec,
+    AudioData, MediaKind, MediaParams, MediaSet, Product, Resolution, ShareParams, UnixMillis, VideoCodec,
 };
 use rtms_recorder::{
     Manifest, Recording, RecordingEnd, RecordingState, TrackEntry, delete_recording, manifests,
     repair_recording,
 };
 
-use crate::support::{Bench, at, binary, probe, sound, spec};
+use crate::support::{Bench, at, binary, probe, sound, spec, voice};
 use crate::video::{clip, pictures, source_pictures, times};
 
 /// `count` images of this size, as `jpg` or `png`, and the hashes of what they decode to.
@@ -230,5 +230,27 @@ fn what_is_revoked_or_retired_is_gone() {
             }
             assert_eq!(fs::read_dir(dir.path().join("share")).unwrap().count(), 0);
         }
+    }
+}
+
+#[test]
+fn a_wrong_first_time_of_sound_does_not_become_time_zero_where_pictures_are_there() {
+    let (images, _) = stills("png", "320x180", 1);
+    // 1970, and the year 9999.
+    for (wrong, behind, ahead) in [(1, 1, 0), (253_402_300_000_000, 0, 1)] {
+        let mut bench = Bench::new(Product::ContactCenter, AudioData::Separate);
+        shared(&mut bench, 0, &images[0]);
+        let mut first = voice(Some(1), 0, &[1; 320]);
+        first.timestamp = UnixMillis(wrong);
+        bench.rec().media(at(44), &first).unwrap();
+        bench.rec().media(at(51), &voice(Some(2), 51, &[2; 320])).unwrap();
+        bench.rec().flush(at(60)).unwrap();
+        let manifest = bench.finish(1_000);
+        assert_eq!((manifest.dropped.behind, manifest.dropped.ahead), (behind, ahead));
+        assert_eq!(manifest.time_zero, Some(at(51)));
+        assert_eq!(share(&manifest).offset_ms, -51);
+        let longest =
+            manifest.tracks.iter().filter(|track| track.kind == "audio").map(|t| t.duration_ms).max();
+        assert_eq!((longest, manifest.problems.len()), (Some(20), 0), "{:?}", manifest.problems);
     }
 }

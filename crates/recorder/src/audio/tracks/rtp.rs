@@ -31,7 +31,7 @@ impl AudioTracks {
         around: &mut Surroundings<'_>,
     ) -> Result<Result<usize, AudioOutcome>, RecordError> {
         let rtp = RtpPacket::parse(payload)?;
-        let index = match self.welcome(packet, rtp.payload, around)? {
+        let index = match self.welcome(now, packet, rtp.payload, around)? {
             Ok(index) => index,
             Err(reason) => return Ok(Err(AudioOutcome::Dropped(reason))),
         };
