@@ -29,9 +29,11 @@ impl Recording {
             self.clock.propose_zero(at, ZeroSource::Event);
         }
         self.journal.event(event, self.now);
+        let known = self.people.changes();
         self.learn(event);
         self.audio.people_changed(&self.people);
-        self.changed = true;
+        // Who speaks changes every few seconds, and the events' file has it at once.
+        self.changed |= event.kind() != EventKind::ActiveSpeakerChange || self.people.changes() != known;
         let now = self.clock.live_at(self.now).unwrap_or(self.now);
         self.log(EventLine::told(event, &self.people, now));
         self.tell_news(self.now);

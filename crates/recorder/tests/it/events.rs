@@ -15,6 +15,26 @@ fn words(lines: &[Value]) -> Vec<(&str, i64)> {
     lines.iter().map(|l| (l["event"].as_str().unwrap(), l["offset_ms"].as_i64().unwrap())).collect()
 }
 
+/// The manifest is one replaced file a stream; with a thousand streams that is what the disk has to do.
+#[test]
+fn a_change_of_speaker_alone_replaces_no_manifest_but_is_in_the_events_at_once() {
+    let mut bench = Bench::new(Product::Meeting, AudioData::Mixed);
+    bench.event(400, &json!({"event_type": 3, "participants": [{"user_id": 7, "user_name": "Bo"}]}));
+    bench.play(None, 400, &sound(1, 16_000));
+    bench.flush(1_500);
+    let stored = |bench: &mut Bench| std::fs::read(bench.rec().manifest_path()).unwrap();
+    let before = stored(&mut bench);
+    bench.event(3_000, &json!({"event_type": 2, "user_id": 7, "user_name": "Bo"}));
+    bench.flush(5_000);
+    assert!(stored(&mut bench) == before, "it waits for the next manifest");
+    let events = std::fs::read_to_string(bench.file("events", ".jsonl")).unwrap();
+    assert_eq!(events.matches("active_speaker").count(), 1, "{events}");
+    bench.event(5_500, &json!({"event_type": 4, "participants": [{"user_id": 7}]}));
+    bench.flush(6_600);
+    let after = String::from_utf8(stored(&mut bench)).unwrap();
+    assert!(after.contains("ACTIVE_SPEAKER_CHANGE") && after.contains("PARTICIPANT_LEAVE"), "{after}");
+}
+
 #[test]
 fn a_call_is_told_in_order_with_offsets_and_people() {
     let mut bench = Bench::new(Product::ContactCenter, AudioData::Separate);
