@@ -57,7 +57,11 @@ impl Slot {
             self.try_open(now, disk);
         }
         self.tell_lost(batch.lost());
-        batch.into_items().into_iter().for_each(|item| self.record(item, disk));
+        let items = batch.into_items();
+        if matches!(self, Self::Open(_)) {
+            count(&items);
+        }
+        items.into_iter().for_each(|item| self.record(item, disk));
         self.flush(now, disk);
     }
 
@@ -84,7 +88,6 @@ impl Slot {
         };
         match item {
             Item::Media(arrived, frame) => {
-                count(frame.kind, frame.bytes.len());
                 let result = match frame.packet() {
                     Ok(packet) => recording.media(arrived, &packet),
                     Err(error) => {
@@ -207,9 +210,21 @@ pub(crate) fn lost(reason: &'static str, packets: u64) {
     ::metrics::counter!(metrics::LOST_PACKETS, "reason" => reason).increment(packets);
 }
 
-fn count(kind: MediaKind, bytes: usize) {
-    ::metrics::counter!(metrics::PACKETS, "kind" => kind.word()).increment(1);
-    ::metrics::counter!(metrics::PACKET_BYTES, "kind" => kind.word()).increment(bytes as u64);
+/// Counts the packets of a batch that are being recorded, once a kind: finding a counter is not free.
+fn count(items: &[Item]) {
+    let mut sums: Vec<(MediaKind, u64, u64)> = Vec::new();
+    for item in items {
+        let Item::Media(_, frame) = item else { continue };
+        let bytes = frame.bytes.len() as u64;
+        match sums.iter_mut().find(|(kind, ..)| *kind == frame.kind) {
+            Some((_, packets, sum)) => (*packets, *sum) = (*packets + 1, *sum + bytes),
+            None => sums.push((frame.kind, 1, bytes)),
+        }
+    }
+    for (kind, packets, bytes) in sums {
+        ::metrics::counter!(metrics::PACKETS, "kind" => kind.word()).increment(packets);
+        ::metrics::counter!(metrics::PACKET_BYTES, "kind" => kind.word()).increment(bytes);
+    }
 }
 
 #[cfg(test)]
