@@ -148,6 +148,9 @@ impl System {
         });
         let sender = WebhookSender::new(&gateway_url, SECRET_TOKEN.into(), Vec::new()).unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        if worker.is_some() {
+            until_ready(&http, &gateway_url).await;
+        }
         Self {
             simulator,
             sender,
@@ -370,6 +373,23 @@ pub(crate) fn manifests(data: &Path) -> Vec<Value> {
     entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+        // One whose name was just claimed is empty.
+        .filter_map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).ok())
         .collect()
+}
+
+/// Until the gateway answers and knows the worker: how long both take to start is not to be part of a call.
+async fn until_ready(http: &reqwest::Client, gateway_url: &str) {
+    let ready = async {
+        loop {
+            let answer = http.get(format!("{gateway_url}/health")).send().await;
+            if let Ok(answer) = answer
+                && answer.json::<Value>().await.is_ok_and(|health| health["worker"] == "ok")
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ready).await.expect("gateway and worker are ready");
 }
