@@ -36,7 +36,8 @@ impl KeepAlive {
     }
 
     pub(super) fn beat(&mut self) -> Beat {
-        self.next += self.timing.keep_alive;
+        // From now on: after a stall, missed beats must not come in one go, before an answer can.
+        self.next = Instant::now() + self.timing.keep_alive;
         if self.unanswered >= self.timing.keep_alive_misses {
             return Beat::Dead;
         }

@@ -88,7 +88,7 @@ async fn an_engagement_is_announced_again_until_it_is_accepted() {
     let gateway = Gateway::start(2).await;
     let again = vec![Duration::from_millis(20), Duration::from_millis(20)];
     let sender = WebhookSender::new(&gateway.url, TOKEN.to_owned().into(), again).unwrap();
-    let simulator = Simulator::start(config(10.0)).await.unwrap();
+    let simulator = Simulator::start(config(1.0)).await.unwrap();
     let program = simulator.usual_program(Product::Phone, 3_000);
     let plan = Plan {
         identity: identity(Product::Phone),
