@@ -238,11 +238,14 @@ impl Registry {
         Ok(if active { Status::Stopped } else { Status::NotActive })
     }
 
-    /// Asks Zoom to end a stream; whether it is active.
+    /// Asks Zoom to end a stream; whether it is active. One whose recording is being finished is not any more.
     ///
     /// # Errors
     /// When the engagement does not take messages now.
     pub(crate) fn close(&self, stream_id: &str) -> Result<bool, Unavailable> {
+        if self.lock().get(stream_id).is_some_and(|handle| handle.view.phase() == Phase::Ended) {
+            return Ok(false);
+        }
         self.tell(stream_id, Input::Close)
     }
 
