@@ -75,6 +75,15 @@ impl Batch {
         self.lost
     }
 
+    /// When the last of its packets arrived; `None` where it holds none.
+    pub(crate) fn newest(&self) -> Option<UnixMillis> {
+        let arrived = |item: &Item| match item {
+            Item::Media(arrived, _) => Some(*arrived),
+            _ => None,
+        };
+        self.items.iter().filter_map(arrived).max()
+    }
+
     /// Gives up sound and pictures, and beyond [`SHED_BYTES`] everything; returns how many packets that were.
     pub(crate) fn shed(&mut self) -> u64 {
         let before = self.items.len();

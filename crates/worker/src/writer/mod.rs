@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use rtms_protocol::UnixMillis;
 use rtms_recorder::{Manifest, People, Progress, RecordError, RecordingEnd, RecordingSpec, StoredManifest};
+use rtms_service::time::unix_millis;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 pub(crate) use batch::{Batch, Item};
@@ -34,19 +35,22 @@ const BUDGET_BYTES: u32 = 4 * 1024 * 1024;
 /// between keep-alives, of which Zoom forgives two.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Work for a writer thread.
+/// Work for a writer thread. `at` is when it was asked for: what arrived by then was handed over before it.
 enum Job {
     Open {
         key: u64,
         origin: Origin,
+        at: UnixMillis,
     },
     Batch {
         key: u64,
         batch: Batch,
+        at: UnixMillis,
         _budget: OwnedSemaphorePermit,
     },
     Flush {
         key: u64,
+        at: UnixMillis,
     },
     Progress {
         key: u64,
@@ -157,7 +161,7 @@ impl Writers {
         let key = self.next.fetch_add(1, Ordering::Relaxed);
         let index = usize::try_from(key).unwrap_or_default() % self.queues.len().max(1);
         let queue = self.queues.get(index).ok_or(SubmitError::Gone)?.clone();
-        queue.send(Job::Open { key, origin }).await.map_err(|_| SubmitError::Gone)?;
+        queue.send(Job::Open { key, origin, at: now() }).await.map_err(|_| SubmitError::Gone)?;
         let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
         Ok(WriterHandle { key, queue, budget, shedding: false })
     }
@@ -179,6 +183,7 @@ impl WriterHandle {
     /// # Errors
     /// The batch comes back when there is no room; events and transcripts in it deserve another try.
     pub(crate) async fn submit(&mut self, batch: Batch) -> Result<(), (SubmitError, Batch)> {
+        let at = now();
         let bytes = u32::try_from(batch.bytes()).unwrap_or(BUDGET_BYTES).min(BUDGET_BYTES);
         let room = async {
             let budget = Arc::clone(&self.budget).acquire_many_owned(bytes).await.ok()?;
@@ -187,7 +192,7 @@ impl WriterHandle {
         let patience = if self.shedding { Duration::ZERO } else { PATIENCE };
         match tokio::time::timeout(patience, room).await {
             Ok(Some((budget, place))) => {
-                place.send(Job::Batch { key: self.key, batch, _budget: budget });
+                place.send(Job::Batch { key: self.key, batch, at, _budget: budget });
                 self.shedding = false;
                 Ok(())
             }
@@ -201,7 +206,7 @@ impl WriterHandle {
 
     /// Asks for a flush without anything new; dropped when the queue is full, since then one is coming anyway.
     pub(crate) fn flush(&self) {
-        drop(self.queue.try_send(Job::Flush { key: self.key }));
+        drop(self.queue.try_send(Job::Flush { key: self.key, at: now() }));
     }
 
     /// How far the recording is; `None` when the thread is busy or gone.
@@ -233,4 +238,8 @@ impl WriterHandle {
         self.queue.send(Job::HandOver { key: self.key, last, at, answer }).await.ok()?;
         receiver.await.ok()
     }
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(unix_millis())
 }

@@ -49,20 +49,22 @@ impl Slot {
         }
     }
 
-    /// Records everything in a batch, then flushes.
-    pub(super) fn batch(&mut self, batch: Batch, now: UnixMillis, disk: &Disk) {
+    /// Records everything in a batch that was handed over at `at`, then flushes. What waits for an earlier packet waits
+    /// by the arrivals: the time that passes before the disk takes the batch makes nothing late.
+    pub(super) fn batch(&mut self, batch: Batch, at: UnixMillis, disk: &Disk) {
         if let Self::Waiting { tried_at, .. } = self
-            && now.since(*tried_at) >= RETRY_MS
+            && at.since(*tried_at) >= RETRY_MS
         {
-            self.try_open(now, disk);
+            self.try_open(at, disk);
         }
+        let newest = batch.newest().unwrap_or(at);
         self.tell_lost(batch.lost());
         let items = batch.into_items();
         if matches!(self, Self::Open(_)) {
             count(&items);
         }
         items.into_iter().for_each(|item| self.record(item, disk));
-        self.flush(now, disk);
+        self.flush(newest, disk);
     }
 
     /// Packets that the disk cost before they came to the recording.
