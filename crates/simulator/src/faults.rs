@@ -1,6 +1,7 @@
 //! Faults on demand: what goes wrong in a stream, and when. A plan is data, so that a failing run can be replayed.
 //!
-//! Times are ms of the stream's own clock; ranges count handshakes or connections from 0. Whoever adds a fault adds a
+//! Times are ms of the stream's own clock, which stands still at a cut until somebody is there whom it hits
+//! (`stream::standstill`); ranges count handshakes or connections from 0. Whoever adds a fault adds a
 //! variant or a field here, and its effect at the one place that owns what it hits: `server::media` and
 //! `server::signaling` for how a socket ends, `stream::conductor` for what has a time,
 //! `server::rubbish` for messages that are wrong, `player::rtp` for packets of sound, `stream::seats` for what a

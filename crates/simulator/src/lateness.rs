@@ -12,11 +12,16 @@ const BUCKETS: usize = 2_001;
 pub struct Lateness {
     buckets: Vec<AtomicU64>,
     worst_ms: AtomicU64,
+    recent_ms: AtomicU64,
 }
 
 impl Default for Lateness {
     fn default() -> Self {
-        Self { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(), worst_ms: AtomicU64::new(0) }
+        Self {
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            worst_ms: AtomicU64::new(0),
+            recent_ms: AtomicU64::new(0),
+        }
     }
 }
 
@@ -26,6 +31,7 @@ impl Lateness {
         let bucket = usize::try_from(late_ms).unwrap_or(usize::MAX).min(BUCKETS - 1);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.worst_ms.fetch_max(late_ms, Ordering::Relaxed);
+        self.recent_ms.fetch_max(late_ms, Ordering::Relaxed);
     }
 
     /// Packets counted.
@@ -38,6 +44,11 @@ impl Lateness {
     #[must_use]
     pub fn worst_ms(&self) -> u64 {
         self.worst_ms.load(Ordering::Relaxed)
+    }
+
+    /// The worst since this was last asked, ms.
+    pub fn take_recent_ms(&self) -> u64 {
+        self.recent_ms.swap(0, Ordering::Relaxed)
     }
 
     /// The lateness in ms that this share (0 to 1) of the packets does not exceed, counted to 2 s.
@@ -77,5 +88,6 @@ mod tests {
             (1, 1, 2_000)
         );
         assert_eq!((lateness.count(), lateness.worst_ms()), (100, 50_000));
+        assert_eq!((lateness.take_recent_ms(), lateness.take_recent_ms()), (50_000, 0));
     }
 }

@@ -34,7 +34,9 @@ impl From<CutArg> for Cut {
 }
 
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Faults (times are seconds of the stream; several by comma)")]
+#[command(
+    next_help_heading = "Faults (times are seconds of the stream, whose clock waits at a cut for a client; several by comma)"
+)]
 pub(crate) struct FaultArgs {
     /// Cut the media sockets at these times
     #[arg(long, value_delimiter = ',', value_parser = seconds, value_name = "SECONDS")]

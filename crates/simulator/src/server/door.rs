@@ -6,15 +6,34 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// Connections that were accepted, and those that are to be stalled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Door {
     accepted: AtomicU64,
     stalled: Mutex<Vec<Range<u64>>>,
+    open: watch::Sender<bool>,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self { accepted: AtomicU64::new(0), stalled: Mutex::default(), open: watch::Sender::new(true) }
+    }
 }
 
 impl Door {
+    /// Opens it, or lets all who come wait before it.
+    pub(super) fn set_open(&self, open: bool) {
+        self.open.send_replace(open);
+    }
+
+    /// Waits until it is open.
+    pub(super) async fn opened(&self) {
+        // It is not dropped while somebody holds it.
+        let _ = self.open.subscribe().wait_for(|open| *open).await;
+    }
+
     /// How many connections were accepted so far.
     pub(super) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)

@@ -101,7 +101,11 @@ async fn play_with(
             return Cut::Close;
         }
         let next = player.as_ref().and_then(Player::next_due);
-        if phase >= Phase::Draining && next.is_none() {
+        if player.is_some() && next.is_none_or(|due| due > stream.clock.offset()) {
+            stream.mark_caught_up(&seat.caught_up);
+        }
+        // A client that has taken its seat is about to say that it is ready, and then gets what was buffered.
+        if phase >= Phase::Draining && player.is_some() && next.is_none() {
             stream.mark_done(&seat.done);
         }
         let due = next.map_or_else(far, |offset| stream.clock.due(offset));

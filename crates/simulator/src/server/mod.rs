@@ -87,6 +87,10 @@ pub struct SimulatorConfig {
     pub timing: Timing,
     /// How many times faster than a real call.
     pub speed: f64,
+    /// Where the clock of a stream stands still until its first client has taken what is due, ms from time zero; it then
+    /// stands still at the end as well until the client is there. So how fast a machine is does not decide what a client
+    /// can have of a short call. `None`: a stream waits for nobody, as Zoom's.
+    pub waits_at: Option<i64>,
     /// Whether unknown streams are played instead of refused.
     pub any_stream: Option<AnyStream>,
 }
@@ -104,6 +108,7 @@ impl SimulatorConfig {
             second_connection: SecondConnection::default(),
             timing: Timing::default(),
             speed: 1.0,
+            waits_at: None,
             any_stream: None,
         }
     }
@@ -192,16 +197,17 @@ impl Shared {
     ) -> Result<StreamHandle, SimulatorError> {
         let (commands, command_receiver) = mpsc::channel(16);
         let (notices, notice_receiver) = mpsc::channel(64);
-        let clock = StreamClock::begin(unix_now(), self.config.speed);
+        let clock = StreamClock::standing(unix_now(), self.config.speed);
         let stream_id = identity.stream_id.clone();
         let stalled = faults.stall_connections.clone();
-        let (timing, base_url) = (self.config.timing, self.base_url.clone());
+        let (timing, waits_at, base_url) = (self.config.timing, self.config.waits_at, self.base_url.clone());
         let stream = Arc::new(Stream::new(Parts {
             identity,
             program,
             clock,
             faults,
             timing,
+            waits_at,
             base_url,
             commands,
             notices,
@@ -217,11 +223,12 @@ impl Shared {
             streams.insert(stream_id.clone(), Arc::clone(&stream));
         }
         self.door.stall(&stalled);
+        let plan = conductor::Plan::begin(&stream);
         let (shared, conducted) = (Arc::clone(self), Arc::clone(&stream));
         tokio::spawn(async move {
             let stop = shared.stop.clone();
             tokio::select! {
-                () = conductor::conduct(conducted, command_receiver) => {}
+                () = conductor::conduct(conducted, plan, command_receiver) => {}
                 () = stop.cancelled() => {}
             }
             shared.streams.lock().unwrap_or_else(PoisonError::into_inner).remove(&stream_id);
@@ -297,6 +304,16 @@ impl Simulator {
         self.shared.door.accepted()
     }
 
+    /// Lets nobody who comes from now on get further than the door, until it is opened again.
+    pub fn close_door(&self) {
+        self.shared.door.set_open(false);
+    }
+
+    /// Lets in who waits at the door.
+    pub fn open_door(&self) {
+        self.shared.door.set_open(true);
+    }
+
     /// Goes away as a machine does that lost its power line: no port, no sockets, no goodbye.
     pub fn shut_down(&self) {
         self.shared.stop.cancel();
@@ -358,6 +375,7 @@ async fn accept_loop(
                         if stalled {
                             door::hold(tcp).await;
                         } else {
+                            shared.door.opened().await;
                             serve_connection(shared, tcp, acceptor).await;
                         }
                     };

@@ -1,5 +1,6 @@
 //! The conductor of a stream: one task that watches the clock, ends the stream, and lets faults happen when they are due.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rtms_protocol::{StatusCode, StopReason};
@@ -7,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::seats::Seat;
+use super::standstill::Needs;
 use super::{Command, Inner, Notice, Phase, Stream, ToSignaling};
 use crate::faults::{Cut, CutAt, Death, Rubbish, RubbishAt};
 
@@ -23,17 +25,51 @@ enum Act {
     SendRubbish(Rubbish),
 }
 
+impl Act {
+    /// Who must be there for it. What happens to an absent client, or with nobody's help, waits for nobody.
+    const fn needs(self) -> Needs {
+        match self {
+            Self::CutMedia(_) | Self::SendRubbish(_) | Self::TellInterrupted => Needs::Client,
+            Self::CutSignaling(_) => Needs::Signaling,
+            Self::Die(..) => Needs::Visitor,
+            Self::Tell(_) | Self::AnnounceServer | Self::Forget => Needs::Nothing,
+        }
+    }
+}
+
+/// What is planned for a stream.
+pub(crate) struct Plan(VecDeque<(i64, Act)>);
+
+impl Plan {
+    /// Lets the clock of a stream begin, as far as the first thing that is planned: whoever conducts it may come late.
+    pub(crate) fn begin(stream: &Stream) -> Self {
+        let acts = VecDeque::from(acts(stream));
+        let end_ms = stream.stage.borrow().end_ms;
+        stream.wait_at([stop_of(&acts), stream.end_waits().then_some(end_ms)]);
+        Self(acts)
+    }
+}
+
 /// Runs a stream from its announcement to its end.
-pub(crate) async fn conduct(stream: Arc<Stream>, mut commands: mpsc::Receiver<Command>) {
-    let mut acts = acts(&stream).into_iter().peekable();
+pub(crate) async fn conduct(stream: Arc<Stream>, plan: Plan, mut commands: mpsc::Receiver<Command>) {
+    let Plan(mut acts) = plan;
+    let mut last_act = None;
     let mut interrupted_told = false;
     let reason = loop {
-        let (end, scenario_reason) = {
+        let (end_ms, scenario_reason) = {
             let stage = stream.stage.borrow();
-            (stream.clock.due(stage.end_ms), stage.reason)
+            (stage.end_ms, stage.reason)
         };
-        let next_act = acts.peek().map_or(end, |(at_ms, _)| stream.clock.due(*at_ms));
-        let give_up = patience(&stream).map_or(end, |(until, _)| until);
+        let next = acts.front().copied();
+        // What is planned for one moment happens together, whatever the first of it does to the client.
+        let act_waits = next.is_some_and(|(at_ms, act)| last_act != Some(at_ms) && !stream.has(act.needs()));
+        let end_waits = stream.end_waits();
+        // The clock does not go on before it has happened either, however late this task is.
+        stream.wait_at([stop_of(&acts), end_waits.then_some(end_ms)]);
+        let next = next.filter(|_| !act_waits);
+        let give_up = patience(&stream).map(|(until, _)| until);
+        let end = (!end_waits).then(|| stream.clock.due(end_ms));
+        let next_act = next.map(|(at_ms, _)| stream.clock.due(at_ms));
         tokio::select! {
             biased;
             command = commands.recv() => match command {
@@ -43,16 +79,18 @@ pub(crate) async fn conduct(stream: Arc<Stream>, mut commands: mpsc::Receiver<Co
                 None => break StopReason::StreamCanceled,
             },
             () = stream.presence.notified() => {}
-            () = sleep_until(next_act.min(give_up).min(end)) => {
+            () = first_of([end, next_act, give_up]) => {
                 let now = Instant::now();
-                if now >= end {
+                if !end_waits && now >= stream.clock.due(end_ms) {
                     break scenario_reason;
                 }
                 // The client may have come in the very last moment: ask again.
                 if let Some((_, reason)) = patience(&stream).filter(|(until, _)| now >= *until) {
                     break reason;
                 }
-                if now >= next_act && let Some((_, act)) = acts.next() {
+                if let Some((at_ms, act)) = next.filter(|(at_ms, _)| now >= stream.clock.due(*at_ms)) {
+                    acts.pop_front();
+                    last_act = Some(at_ms);
                     perform(&stream, act);
                 }
             }
@@ -64,6 +102,19 @@ pub(crate) async fn conduct(stream: Arc<Stream>, mut commands: mpsc::Receiver<Co
         interrupted_told = interrupted;
     };
     finish(&stream, reason).await;
+}
+
+/// Where the clock stops for what is planned: at the first of it that somebody must be there for.
+fn stop_of(acts: &VecDeque<(i64, Act)>) -> Option<i64> {
+    acts.iter().find(|(_, act)| act.needs() != Needs::Nothing).map(|(at_ms, _)| *at_ms)
+}
+
+/// Waits for the first of these; for ever where there is none.
+async fn first_of(moments: [Option<Instant>; 3]) {
+    match moments.into_iter().flatten().min() {
+        Some(first) => sleep_until(first).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn acts(stream: &Stream) -> Vec<(i64, Act)> {

@@ -6,6 +6,7 @@
 pub(crate) mod conductor;
 mod place;
 mod seats;
+mod standstill;
 mod tally;
 
 use std::collections::HashSet;
@@ -145,6 +146,8 @@ pub(crate) struct Inner {
     /// A server died, and the client has not come to the next one yet.
     moving: bool,
     forgotten: bool,
+    /// Some media socket had once sent all that was due.
+    caught_up: bool,
     signaling: Option<seats::Seat>,
     media: Vec<seats::Seat>,
     next_seat: u64,
@@ -170,6 +173,8 @@ pub(crate) struct Stream {
     pub(crate) clock: StreamClock,
     pub(crate) faults: Faults,
     pub(crate) timing: Timing,
+    /// Where its clock waits for a client.
+    waits_at: Option<i64>,
     base_url: String,
     pub(crate) stage: watch::Sender<Stage>,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -185,6 +190,7 @@ pub(crate) struct Parts {
     pub(crate) clock: StreamClock,
     pub(crate) faults: Faults,
     pub(crate) timing: Timing,
+    pub(crate) waits_at: Option<i64>,
     /// Scheme, host and port of its URLs.
     pub(crate) base_url: String,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -198,6 +204,7 @@ impl Inner {
             death: Denial::Cut(Cut::End),
             moving: false,
             forgotten: false,
+            caught_up: false,
             signaling: None,
             media: Vec::new(),
             next_seat: 0,
@@ -219,7 +226,7 @@ impl Inner {
 
 impl Stream {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { identity, program, clock, faults, timing, base_url, commands, notices } = parts;
+        let Parts { identity, program, clock, faults, timing, waits_at, base_url, commands, notices } = parts;
         let scenario = &program.scenario;
         let stage = Stage {
             phase: Phase::Open,
@@ -236,6 +243,7 @@ impl Stream {
             clock,
             faults,
             timing,
+            waits_at,
             base_url,
             stage: watch::Sender::new(stage),
             commands,

@@ -27,6 +27,7 @@ pub(super) struct Seat {
     kinds: MediaSet,
     everything: bool,
     done: Arc<AtomicBool>,
+    caught_up: Arc<AtomicBool>,
     pub(super) cut: watch::Sender<Option<Cut>>,
     pub(super) news: mpsc::Sender<ToSignaling>,
     pub(super) rubbish: mpsc::Sender<Rubbish>,
@@ -39,8 +40,13 @@ impl Seat {
     }
 
     /// Whether nothing has ended the socket yet.
-    fn is_alive(&self) -> bool {
+    pub(super) fn is_alive(&self) -> bool {
         self.cut.borrow().is_none()
+    }
+
+    /// Whether the socket has once sent all that was due.
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
     }
 }
 
@@ -61,6 +67,7 @@ pub(crate) struct MediaSeat {
     pub(crate) cut: watch::Receiver<Option<Cut>>,
     pub(crate) rubbish: mpsc::Receiver<Rubbish>,
     pub(crate) done: Arc<AtomicBool>,
+    pub(crate) caught_up: Arc<AtomicBool>,
 }
 
 fn seat(id: u64, kinds: MediaSet, everything: bool) -> (Seat, SignalingSeat) {
@@ -75,7 +82,8 @@ fn seat(id: u64, kinds: MediaSet, everything: bool) -> (Seat, SignalingSeat) {
         rubbish: rubbish_receiver,
         done: Arc::clone(&done),
     };
-    (Seat { id, kinds, everything, done, cut, news, rubbish }, held)
+    let caught_up = Arc::default();
+    (Seat { id, kinds, everything, done, caught_up, cut, news, rubbish }, held)
 }
 
 /// What the plan of faults has for a handshake.
@@ -152,6 +160,14 @@ impl Stream {
         }
     }
 
+    /// Notes that a media socket has sent all that was due.
+    pub(crate) fn mark_caught_up(&self, caught_up: &AtomicBool) {
+        if !caught_up.swap(true, Ordering::AcqRel) {
+            self.inner().caught_up = true;
+            self.presence.notify_one();
+        }
+    }
+
     /// Whether signaling is up: media may not come before it.
     pub(crate) fn has_signaling(&self) -> bool {
         self.inner().signaling.is_some()
@@ -187,13 +203,14 @@ impl Stream {
         inner.next_seat += 1;
         let id = inner.next_seat;
         let (place, SignalingSeat { id, cut, rubbish, done, .. }) = seat(id, kinds, everything);
+        let caught_up = Arc::clone(&place.caught_up);
         inner.media.retain(|seat| seat.cut.borrow().is_none());
         inner.media.push(place);
         inner.media_lost = None;
         inner.joins += 1;
         drop(inner);
         self.presence.notify_one();
-        Ok(MediaSeat { id, cut, rubbish, done })
+        Ok(MediaSeat { id, cut, rubbish, done, caught_up })
     }
 
     /// Gives a media seat back; an interruption unless the stream is over or another socket took the seat.

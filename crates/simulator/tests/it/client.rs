@@ -22,8 +22,10 @@ pub(crate) fn credentials() -> Credentials {
     Credentials { client_id: "cid".into(), client_secret: "secret".to_owned().into() }
 }
 
+/// Without TLS; and however long a client takes to join, the call is only so far on.
 pub(crate) fn config(speed: f64) -> SimulatorConfig {
-    SimulatorConfig { encryption: Encryption::Off, speed, ..SimulatorConfig::new(credentials()) }
+    let waits_at = Some(1_000);
+    SimulatorConfig { encryption: Encryption::Off, speed, waits_at, ..SimulatorConfig::new(credentials()) }
 }
 
 pub(crate) fn identity(product: Product) -> StreamIdentity {

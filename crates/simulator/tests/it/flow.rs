@@ -191,12 +191,12 @@ async fn one_participant_is_chosen() {
     let camera = stage.stream.program().scenario.parties[0].user_id.clone();
     let mut signaling = stage.signaling().await;
     let mut media = stage.media("media/video", 2, json!({"video": {"data_opt": 4}})).await;
-    signaling.send(&ready()).await;
     let choice = json!({"msg_type": 28, "user_id": camera, "subscribe": true, "timestamp": 1});
     signaling.send(&choice).await;
     assert_eq!(signaling.next_of(29).await["status_code"], 0);
     signaling.send(&choice).await;
     assert_eq!(signaling.next_of(29).await["status_code"], 44);
+    signaling.send(&ready()).await;
     let pictures = all(&media.rest().await);
     let played = stage.stream.ended().await;
     assert!(!pictures.is_empty());

@@ -18,5 +18,6 @@ mod people;
 mod pictures;
 mod refusals;
 mod servers;
+mod standstill;
 mod webhooks;
 mod whole;

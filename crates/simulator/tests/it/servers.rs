@@ -93,6 +93,19 @@ async fn connections_are_stalled_as_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_finds_the_door_closed_waits_and_is_let_in() {
+    let stage = Stage::of(Product::Phone, 60_000, 1.0).await;
+    stage.simulator.close_door();
+    let joining = async {
+        stage.signaling().await;
+    };
+    tokio::pin!(joining);
+    assert!(tokio::time::timeout(QUIET, &mut joining).await.is_err(), "nobody is let in");
+    stage.simulator.open_door();
+    joining.await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_connection_is_counted_whether_it_is_refused_or_replaces() {
     for second_connection in
         [rtms_simulator::SecondConnection::Refuse, rtms_simulator::SecondConnection::Replace]
