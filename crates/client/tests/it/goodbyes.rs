@@ -43,7 +43,7 @@ fn counted(learned: &Learned, wanted: fn(&Notice) -> bool) -> usize {
 #[tokio::test]
 async fn a_socket_that_was_silent_for_too_long_is_dropped_without_a_word() {
     let (zoom, mut ends) = silent().await;
-    let timeouts = Timeouts { silence: Duration::from_millis(300), ..Timeouts::default() };
+    let timeouts = Timeouts { silence: Duration::from_secs(1), ..Timeouts::default() };
     let mut client = client_with(&zoom.url, plain_options(), timeouts);
     let resumed = |learned: &Learned| counted(learned, |notice| matches!(notice, Notice::Resumed)) == 1;
     learn(&mut client, resumed).await;

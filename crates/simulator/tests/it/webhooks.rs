@@ -175,19 +175,7 @@ async fn the_program_loads_and_reports_its_own_lateness() {
         }
         taking.join_all().await;
     });
-    let arguments = [
-        "load",
-        "--streams",
-        "20",
-        "--ramp",
-        "0.5",
-        "--duration",
-        "6",
-        "--speed",
-        "2",
-        "--insecure",
-        "--json",
-    ];
+    let arguments = ["load", "--streams", "20", "--ramp", "0.5", "--duration", "6", "--insecure", "--json"];
     let output = program(&arguments)
         .args([
             "--gateway",
