@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-use crate::support::{PATIENCE, SECRET, Worker, client, event, folder};
+use crate::support::{PATIENCE, SECRET, Worker, client, event, folder, own_host};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_rtms-gateway");
 
@@ -32,9 +32,9 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect()
 }
 
-/// A port that was free a moment ago; the program needs a number.
+/// A port that is free at this process's own address; the program needs a number.
 async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    TcpListener::bind((own_host(), 0)).await.unwrap().local_addr().unwrap().port()
 }
 
 /// A running gateway process.
@@ -58,15 +58,19 @@ impl Process {
         };
         command.env_clear().current_dir(folder).kill_on_drop(true).stdout(Stdio::piped());
         command.env("ZOOM_SECRET_TOKEN", SECRET).env("RTMS_SERVER_URL", worker);
-        command.env("GATEWAY_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
+        command.env("GATEWAY_HOST", own_host().to_string()).env("GATEWAY_PORT", port.to_string());
         command.env("GATEWAY_ADMIN_PORT", admin.to_string());
         let process = Self { child: command.spawn().unwrap(), port, admin };
         let began = std::time::Instant::now();
-        while client().get(format!("http://127.0.0.1:{port}/health")).send().await.is_err() {
+        while client().get(process.at("health")).send().await.is_err() {
             assert!(began.elapsed() < PATIENCE, "the gateway does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         process
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("http://{}:{}/{path}", own_host(), self.port)
     }
 
     async fn deliver(&self, body: &Value) -> reqwest::Response {
@@ -74,7 +78,7 @@ impl Process {
         let now = rtms_service::time::unix_millis() / 1000;
         let signature = sign_webhook(&SecretString::from(SECRET), now, body.as_bytes());
         client()
-            .post(format!("http://127.0.0.1:{}/api/webhooks/zoom", self.port))
+            .post(self.at("api/webhooks/zoom"))
             .header("x-zm-request-timestamp", now)
             .header("x-zm-signature", signature)
             .body(body)
@@ -188,12 +192,13 @@ async fn check_reaches_for_the_worker_and_the_folder() {
 async fn health_asks_the_running_one_and_sigterm_stops_it() {
     let (dir, worker) = (folder(), Worker::start(&[]).await);
     let mut process = Process::start(dir.path(), &worker.url(), None).await;
-    let port = process.port.to_string();
-    let asked = output(dir.path(), &["health"], &[("GATEWAY_PORT", &port)]).await;
+    let (host, port) = (own_host().to_string(), process.port.to_string());
+    let environment = [("GATEWAY_HOST", host.as_str()), ("GATEWAY_PORT", port.as_str())];
+    let asked = output(dir.path(), &["health"], &environment).await;
     assert_eq!(asked.status.code(), Some(0), "{asked:?}");
     process.signal(Signal::TERM);
     assert_eq!(process.ended().await, Some(0));
-    let asked = output(dir.path(), &["health"], &[("GATEWAY_PORT", &port)]).await;
+    let asked = output(dir.path(), &["health"], &environment).await;
     assert_eq!(asked.status.code(), Some(1), "{asked:?}");
 }
 
@@ -202,12 +207,15 @@ async fn a_second_signal_stops_at_once() {
     let dir = folder();
     let mut process = Process::start(dir.path(), "http://127.0.0.1:1", None).await;
     // A request in work, which the graceful stop waits for.
-    let mut stream = TcpStream::connect(("127.0.0.1", process.port)).await.unwrap();
-    stream.write_all(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc").await.unwrap();
-    // Answered after it was accepted, so the gateway has seen both.
-    client().get(format!("http://127.0.0.1:{}/health", process.port)).send().await.unwrap();
+    let mut stream = TcpStream::connect((own_host(), process.port)).await.unwrap();
+    let head = "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The gateway asks for the rest once it has begun to work on it.
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).await.unwrap();
+    assert_eq!(asked, *b"HTTP/1.1 100");
     process.signal(Signal::TERM);
-    while TcpStream::connect(("127.0.0.1", process.port)).await.is_ok() {
+    while TcpStream::connect((own_host(), process.port)).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     process.signal(Signal::INT);
@@ -285,9 +293,10 @@ async fn on_a_full_disk_zoom_gets_503_and_what_got_200_is_delivered() {
     }
     assert!(refused > 0, "the disk never was full");
     assert!(!accepted.is_empty());
-    let alive = client().get(format!("http://127.0.0.1:{}/health", process.port)).send().await.unwrap();
+    let alive = client().get(process.at("health")).send().await.unwrap();
     assert_eq!(alive.status(), StatusCode::OK);
-    let metrics = client().get(format!("http://127.0.0.1:{}/metrics", process.admin)).send().await.unwrap();
+    let metrics =
+        client().get(format!("http://{}:{}/metrics", own_host(), process.admin)).send().await.unwrap();
     assert!(metrics.text().await.unwrap().contains("outcome=\"not_written\""));
     process.signal(Signal::KILL);
     process.ended().await;

@@ -1,7 +1,7 @@
 //! A gateway on free ports, a worker that answers as it is told, and Zoom's signing.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +35,13 @@ pub(crate) struct Gateway {
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<Result<(), RunError>>,
     pub(crate) client: Client,
+}
+
+/// An address of this host that no other process uses: what is given back there stays free for who comes again.
+pub(crate) fn own_host() -> Ipv4Addr {
+    // Linux numbers processes with 22 bits.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | high, middle, low)
 }
 
 pub(crate) fn client() -> Client {
@@ -167,7 +174,7 @@ impl Arrived {
     }
 }
 
-/// A worker that answers from a script, then 200.
+/// A worker that answers from a script, then 200; events of a stream that it refuses get 500 each time.
 pub(crate) struct Worker {
     pub(crate) address: SocketAddr,
     state: Arc<WorkerState>,
@@ -176,18 +183,20 @@ pub(crate) struct Worker {
 
 struct WorkerState {
     script: Mutex<VecDeque<u16>>,
+    refused: Mutex<Option<String>>,
     arrived: Mutex<Vec<Arrived>>,
     active: Mutex<u64>,
 }
 
 impl Worker {
     pub(crate) async fn start(script: &[u16]) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), script).await
+        Self::start_at((own_host(), 0).into(), script).await
     }
 
     pub(crate) async fn start_at(address: SocketAddr, script: &[u16]) -> Self {
         let state = Arc::new(WorkerState {
             script: Mutex::new(script.iter().copied().collect()),
+            refused: Mutex::new(None),
             arrived: Mutex::new(Vec::new()),
             active: Mutex::new(0),
         });
@@ -209,8 +218,9 @@ impl Worker {
         *self.state.active.lock().unwrap() = active;
     }
 
-    pub(crate) fn say(&self, codes: &[u16]) {
-        self.state.script.lock().unwrap().extend(codes);
+    /// Refuses the events of this stream, or of none any more.
+    pub(crate) fn refuse(&self, stream: Option<&str>) {
+        *self.state.refused.lock().unwrap() = stream.map(str::to_owned);
     }
 
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
@@ -239,8 +249,11 @@ impl Drop for Worker {
 }
 
 async fn take(State(state): State<Arc<WorkerState>>, headers: HeaderMap, body: Bytes) -> Response {
-    state.arrived.lock().unwrap().push(Arrived { body, headers });
-    let code = state.script.lock().unwrap().pop_front().unwrap_or(200);
+    let arrived = Arrived { body, headers };
+    let refused =
+        state.refused.lock().unwrap().as_ref().is_some_and(|stream| arrived.short().ends_with(stream));
+    state.arrived.lock().unwrap().push(arrived);
+    let code = if refused { 500 } else { state.script.lock().unwrap().pop_front().unwrap_or(200) };
     let status = StatusCode::from_u16(code).unwrap();
     (status, axum::Json(json!({"received": true, "status": "started"}))).into_response()
 }
