@@ -9,7 +9,7 @@ use crate::system::Setup;
 #[tokio::test(flavor = "multi_thread")]
 async fn health_lists_what_is_active() {
     let system = Setup::default().start().await;
-    let program = system.simulator.usual_program(Product::ContactCenter, 8_000);
+    let program = system.simulator.usual_program(Product::ContactCenter, 24_000);
     let plan = system.plan(Product::ContactCenter, "abc123", "xyz789", program, Faults::default());
     let look = async {
         let engagement = system.until_state("xyz789", "streaming").await;

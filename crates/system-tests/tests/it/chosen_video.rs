@@ -49,7 +49,7 @@ async fn nothing_is_sent_before_a_choice_and_zooms_answer_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_could_come_of_a_choice_it_is_refused_at_once() {
     let system = Setup::default().start().await;
-    let program = system.simulator.usual_program(Product::Meeting, 6_000);
+    let program = system.simulator.usual_program(Product::Meeting, 24_000);
     let plan = system.plan(Product::Meeting, "m", "speaker", program, Faults::default());
     let choose = async {
         system.until_state("speaker", "streaming").await;

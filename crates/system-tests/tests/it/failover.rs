@@ -14,7 +14,7 @@ use crate::media::assert_two_parties;
 use crate::system::{Recorded, Setup};
 
 /// Zoom notices a dead socket after three of these.
-const KEEP_ALIVE: Duration = Duration::from_millis(400);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// Packets that Zoom repeats after a reconnection: more than can be under way at these speeds.
 pub(crate) const REPEATED: u32 = 100;
 

@@ -70,14 +70,14 @@ fn impatient() -> Setup {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_final_refusal_at_the_start_is_taken_for_an_answer() {
-    let system = impatient().start().await;
-    let program = system.simulator.usual_program(Product::Phone, 12_000);
+    let system = impatient().waits_for_nobody().start().await;
+    let program = system.simulator.usual_program(Product::Phone, 24_000);
     // A second try would be let in.
     let faults = Faults { refuse_signaling: vec![StatusCode::InvalidSignature], ..Faults::default() };
     let recorded = system.record_with(Product::Phone, program, faults).await;
     assert_eq!(recorded.manifest["state"], "failed");
     assert_eq!(recorded.outcome.played.connections.signaling_handshakes, 1);
-    assert_eq!(system.simulator.connections(), 1, "in 3 s nobody came again");
+    assert_eq!(system.simulator.connections(), 1, "in 6 s nobody came again");
     system.stop().await;
 }
 
@@ -101,7 +101,11 @@ async fn a_stream_that_zoom_forgot_keeps_what_was_recorded() {
 async fn a_way_back_that_never_comes_ends_in_a_usable_recording() {
     let system = impatient().start().await;
     let program = system.simulator.usual_program(Product::Phone, 60_000);
-    let plan = system.plan(Product::Phone, "gone", "gone", program, Faults::default());
+    // Nobody gets back in between the cut and the end of the simulator.
+    let back = vec![StatusCode::InternalException; 50];
+    let refuse_signaling = [vec![StatusCode::Ok], back].concat();
+    let faults = Faults { refuse_signaling, ..Faults::default() };
+    let plan = system.plan(Product::Phone, "gone", "gone", program, faults);
     let mut stream = system.simulator.announce(plan.identity.clone(), plan.program, plan.faults).unwrap();
     let started = webhook::started(&plan.identity, stream.signaling_url(), stream.time_zero().0, plan.layout);
     assert!(system.sender.deliver(&started).await.accepted());
@@ -139,7 +143,8 @@ fn recorded_bytes(data: &std::path::Path) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_started_that_comes_again_moves_nothing_back() {
     let system = Setup::default().start().await;
-    let program = system.simulator.usual_program(Product::ContactCenter, 20_000);
+    // Long enough for it to be under way when the repeat comes.
+    let program = system.simulator.usual_program(Product::ContactCenter, 40_000);
     let faults = Faults {
         server_dies: vec![dies(4_000, Cut::End, 500)],
         repeat_packets: REPEATED,

@@ -82,7 +82,7 @@ fn program(folder: &Path, video: Vec<PathBuf>) -> Arc<Program> {
 
 /// Plays it to a worker that comes late.
 async fn record(setup: Setup, video: impl Fn(&Path) -> Vec<PathBuf>) -> (System, Recorded) {
-    let system = setup.start().await;
+    let system = setup.waits_at(CAMERA_ON + 2_000).start().await;
     let refuse_signaling = vec![StatusCode::InternalException; 2];
     let faults = Faults { refuse_signaling, ..Faults::default() };
     let program = program(system.folder(), video(system.folder()));

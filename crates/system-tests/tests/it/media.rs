@@ -1,5 +1,7 @@
 //! Sound to the sample and pictures to the millisecond, for every product.
 
+use std::path::{Path, PathBuf};
+
 use rtms_protocol::{Product, UnixMillis};
 use rtms_simulator::content::Content;
 use rtms_simulator::faults::Faults;
@@ -7,7 +9,7 @@ use rtms_simulator::played::{Played, PlayedTrack};
 use rtms_simulator::scenario::{Program, Scenario};
 
 use crate::files::{packet_times, picture_digests, probe, samples};
-use crate::system::{Recorded, Setup};
+use crate::system::{Recorded, Setup, manifests};
 
 /// The first audio timestamp of a stream, where every file begins.
 pub(crate) fn zero(played: &Played) -> UnixMillis {
@@ -199,28 +201,33 @@ async fn other_rates_and_packets() {
     }
 }
 
+/// The first file in a folder, once it is more than a name.
+fn begun(folder: &Path) -> Option<PathBuf> {
+    let file = std::fs::read_dir(folder).ok()?.flatten().next()?;
+    (file.metadata().ok()?.len() > 0).then(|| file.path())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_can_be_read_while_they_grow() {
     let system = Setup::default().start().await;
-    let program = system.simulator.usual_program(Product::Meeting, 24_000);
+    let program = system.simulator.usual_program(Product::Meeting, 40_000);
     let plan = system.plan(Product::Meeting, "m", "growing", program, Faults::default());
     let look = async {
-        system.until_state("growing", "streaming").await;
+        system.until_packets("growing", 1).await;
         let mut seen = 0;
         system
             .until("three seconds are in the file", || {
-                let folder = std::fs::read_dir(system.data().join("audio")).ok()?;
-                let file = folder.flatten().next()?.path();
+                let file = begun(&system.data().join("audio"))?;
                 let length = samples(&file).len();
                 assert!(length >= seen, "a file only grows");
                 seen = length;
                 (length >= 48_000).then_some(())
             })
             .await;
-        let video = std::fs::read_dir(system.data().join("video")).unwrap().flatten().next().unwrap().path();
-        assert!(!packet_times(&video).is_empty());
-        let (_, shown) = system.get("/engagements/growing").await;
-        assert!(shown["tracks"][0]["packets"].as_u64().unwrap() > 0, "{shown}");
+        let video = system.data().join("video");
+        system.until("a picture is in the file", || packet_times(&begun(&video)?).pop()).await;
+        let manifest = manifests(&system.data()).pop().unwrap();
+        assert_eq!(manifest["state"], "recording", "all that was seen while they grew");
     };
     let (outcome, ()) = tokio::join!(system.play(plan), look);
     assert!(outcome.is_complete());

@@ -11,19 +11,20 @@ use crate::system::{Setup, manifests};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_stream_fails_alone_and_is_not_hammered() {
     // The Video SDK stream is signed with other credentials than ours: Zoom refuses the signature for good.
-    let system = Setup::default().video_sdk("another-key", "another-secret").start().await;
+    let setup = Setup::default().video_sdk("another-key", "another-secret");
+    let system = setup.waits_for_nobody().start().await;
     let bad = system.plan(
         Product::VideoSdk,
         "bad",
         "refused",
-        system.simulator.usual_program(Product::VideoSdk, 6_000),
+        system.simulator.usual_program(Product::VideoSdk, 24_000),
         Faults::default(),
     );
     let good = system.plan(
         Product::Phone,
         "good",
         "good",
-        system.simulator.usual_program(Product::Phone, 6_000),
+        system.simulator.usual_program(Product::Phone, 24_000),
         Faults::default(),
     );
     let (bad, good) = tokio::join!(system.play(bad), system.play(good));

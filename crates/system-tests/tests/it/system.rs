@@ -14,6 +14,7 @@ use rtms_simulator::faults::Faults;
 use rtms_simulator::scenario::Program;
 use rtms_simulator::webhook::{Layout, WebhookSender};
 use rtms_simulator::{Simulator, SimulatorConfig, Timing};
+use rtms_worker::MediaChoice;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -23,7 +24,10 @@ const SECRET_TOKEN: &str = "webhook-secret";
 /// Streams are played faster than life, so that the tests take seconds.
 pub(crate) const SPEED: f64 = 4.0;
 /// Longer than anything here takes; only a failure waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How far a call has come at the most when its client has joined, ms: on a machine that is slow or busy its clock stands
+/// still there, so that what is asked of a test does not depend on that.
+const WAITS_AT_MS: i64 = 1_000;
 
 /// What differs from test to test.
 pub(crate) struct Setup {
@@ -31,8 +35,14 @@ pub(crate) struct Setup {
     speed: f64,
     video_sdk: Option<Credentials>,
     timing: Timing,
+    waits_at: Option<i64>,
     elsewhere: Option<String>,
     timeouts: Timeouts,
+}
+
+/// Zoom's own, but for who takes longer than that to read what is left: 64 MiB of rubbish, on a busy machine.
+pub(crate) fn timing() -> Timing {
+    Timing { drain: Duration::from_secs(20), ..Timing::default() }
 }
 
 impl Default for Setup {
@@ -41,7 +51,8 @@ impl Default for Setup {
             worker: Vec::new(),
             speed: SPEED,
             video_sdk: None,
-            timing: Timing::default(),
+            timing: timing(),
+            waits_at: Some(WAITS_AT_MS),
             elsewhere: None,
             timeouts: Timeouts::default(),
         }
@@ -71,6 +82,18 @@ impl Setup {
     /// Lets Zoom send keep-alives this often, so that three missed ones are soon noticed.
     pub(crate) fn keep_alive(mut self, every: Duration) -> Self {
         self.timing.keep_alive = every;
+        self
+    }
+
+    /// Lets a call be so far on, ms, when its client joins late.
+    pub(crate) fn waits_at(mut self, offset_ms: i64) -> Self {
+        self.waits_at = Some(offset_ms);
+        self
+    }
+
+    /// Lets calls end of themselves though nobody ever joined them.
+    pub(crate) fn waits_for_nobody(mut self) -> Self {
+        self.waits_at = None;
         self
     }
 
@@ -108,6 +131,8 @@ pub(crate) struct System {
     gateway_stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
     gateway: Option<JoinHandle<()>>,
+    /// What a worker of this process asks for.
+    media: Option<MediaChoice>,
 }
 
 impl System {
@@ -118,6 +143,7 @@ impl System {
             speed: setup.speed,
             video_sdk_credentials: setup.video_sdk.clone(),
             timing: setup.timing,
+            waits_at: setup.waits_at,
             ..SimulatorConfig::new(credentials)
         };
         let simulator = Simulator::start(config).await.unwrap();
@@ -125,9 +151,12 @@ impl System {
         std::fs::write(&ca, simulator.ca_pem().unwrap()).unwrap();
 
         let worker_stop = CancellationToken::new();
-        let (worker_url, worker) = match setup.elsewhere {
-            Some(url) => (url, None),
-            None => start_worker(folder.path(), &setup, worker_stop.clone()).await,
+        let (worker_url, media, worker) = match &setup.elsewhere {
+            Some(url) => (url.clone(), None, None),
+            None => {
+                let (url, media, task) = start_worker(folder.path(), &setup, worker_stop.clone()).await;
+                (url, Some(media), Some(task))
+            }
         };
 
         let sources = Sources::new(folder.path())
@@ -161,6 +190,7 @@ impl System {
             gateway_stop,
             worker,
             gateway: Some(gateway),
+            media,
         }
     }
 
@@ -210,6 +240,11 @@ impl System {
     }
 
     pub(crate) async fn play(&self, plan: Plan) -> Outcome {
+        // To resample and encode takes longer than the answer to a handshake may take: it is done before.
+        if let Some(media) = &self.media {
+            let (program, params) = (Arc::clone(&plan.program), media.for_product(plan.identity.product));
+            tokio::task::spawn_blocking(move || program.render(&params)).await.unwrap();
+        }
         let played = engagement::play(&self.simulator, &self.sender, plan);
         tokio::time::timeout(PATIENCE, played).await.expect("the stream did not end").unwrap()
     }
@@ -320,12 +355,12 @@ pub(crate) fn worker_variables(folder: &Path) -> Vec<(&'static str, String)> {
     variables
 }
 
-/// Runs a worker in this process; its URL and its task.
+/// Runs a worker in this process; its URL, what it asks for, and its task.
 async fn start_worker(
     folder: &Path,
     setup: &Setup,
     stop: CancellationToken,
-) -> (String, Option<JoinHandle<()>>) {
+) -> (String, MediaChoice, JoinHandle<()>) {
     let mut sources = Sources::new(folder);
     for (name, value) in worker_variables(folder).iter().chain(&setup.worker) {
         sources = sources.with(name, value);
@@ -336,8 +371,9 @@ async fn start_worker(
     reader.finish().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let media = settings.media.clone();
     let task = tokio::spawn(async move { rtms_worker::run(settings, listener, stop).await.unwrap() });
-    (url, Some(task))
+    (url, media, task)
 }
 
 /// A finished recording beside what was played.
