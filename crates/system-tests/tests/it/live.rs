@@ -1,24 +1,31 @@
 //! Listening in: what a listener gets is what was played, whatever else happens; and it harms nobody.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtms_protocol::{Product, StatusCode};
-use rtms_simulator::engagement::Plan;
+use rtms_simulator::engagement::{Outcome, Plan};
 use rtms_simulator::faults::{Cut, Faults};
 use rtms_simulator::played::PlayedTrack;
 use rtms_simulator::webhook;
 
 use crate::failover::{REPEATED, at};
-use crate::live_listener::{Heard, Listener, Packet, events};
+use crate::live_listener::{Heard, Listener, Packet, events, events_of};
 use crate::media::{assert_mixed, assert_two_parties};
-use crate::system::{Recorded, Setup, System};
+use crate::system::{PATIENCE, Recorded, Setup, System};
 
 /// The stream that is listened to.
 const STREAM: &str = "live-1";
 /// An ordinary receive buffer, bytes.
 const ORDINARY: u32 = 256 * 1024;
 
-/// Refused a few times, the worker joins late enough for everyone to be listening. Zoom buffers the sound meanwhile.
+/// How far a call is at the most when the worker joins, ms.
+const LATE_MS: i64 = 6_000;
+
+fn setup() -> Setup {
+    Setup::default().waits_at(LATE_MS)
+}
+
+/// Refused a few times, the worker joins late. Zoom buffers the sound meanwhile.
 fn late() -> Faults {
     let refusal = StatusCode::InternalException;
     Faults { refuse_signaling: vec![refusal; 3], repeat_packets: REPEATED, ..Faults::default() }
@@ -28,10 +35,26 @@ fn plan(system: &System, product: Product, duration_ms: i64, faults: Faults) -> 
     system.plan(product, "engagement-1", STREAM, system.simulator.usual_program(product, duration_ms), faults)
 }
 
+/// Plays, and lets nobody in at Zoom before all are listening.
+async fn play_once_ready<T, L: Future>(
+    system: &System,
+    plan: Plan,
+    ready: impl Future<Output = T>,
+    then: impl FnOnce(T) -> L,
+) -> (Outcome, L::Output) {
+    system.simulator.close_door();
+    let listen = async {
+        let ready = ready.await;
+        system.simulator.open_door();
+        then(ready).await
+    };
+    tokio::join!(system.play(plan), listen)
+}
+
 /// Plays while somebody listens, and compares the recording afterwards.
 async fn play_to(system: &System, plan: Plan) -> (Recorded, Heard) {
-    let listen = async { Listener::connect_soon(system, STREAM, ORDINARY).await.listen().await };
-    let (outcome, heard) = tokio::join!(system.play(plan), listen);
+    let ready = Listener::connect_soon(system, STREAM, ORDINARY);
+    let (outcome, heard) = play_once_ready(system, plan, ready, Listener::listen).await;
     (system.recorded(STREAM, outcome).await, heard)
 }
 
@@ -39,6 +62,16 @@ async fn play_to(system: &System, plan: Plan) -> (Recorded, Heard) {
 async fn until_listeners(system: &System, count: usize) {
     let line = format!("rtms_worker_live_listeners{{feed=\"audio\"}} {count}");
     while !system.metrics().await.lines().any(|known| known == line) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until a listener has lost sound.
+async fn until_lost(system: &System) {
+    let began = Instant::now();
+    let none = "rtms_worker_live_lost_packets_total{feed=\"audio\"} 0";
+    while system.metrics().await.lines().any(|known| known == none) {
+        assert!(began.elapsed() < PATIENCE, "nothing is lost");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -66,7 +99,7 @@ fn assert_parties(recorded: &Recorded, heard: &Heard) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sound_arrives_to_the_sample_and_ends_with_the_stream() {
-    let system = Setup::default().start().await;
+    let system = setup().start().await;
     let (recorded, heard) = play_to(&system, plan(&system, Product::ContactCenter, 20_000, late())).await;
     assert_two_parties(&recorded);
     assert_parties(&recorded, &heard);
@@ -88,7 +121,7 @@ async fn sound_arrives_to_the_sample_and_ends_with_the_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reconnection_is_told_and_nothing_comes_twice() {
-    let system = Setup::default().start().await;
+    let system = setup().start().await;
     let cuts = vec![at(8_000, Cut::Reset), at(14_000, Cut::Close)];
     let faults = Faults { cut_media: cuts, ..late() };
     let (recorded, heard) = play_to(&system, plan(&system, Product::ContactCenter, 20_000, faults)).await;
@@ -101,14 +134,17 @@ async fn a_reconnection_is_told_and_nothing_comes_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_loses_packets_is_told_and_harms_no_recording() {
-    let setup = Setup::default()
-        .speed(16.0)
-        .worker("RTMS_AUDIO_SAMPLE_RATE", "48000")
-        .worker("RTMS_AUDIO_CHANNELS", "2");
+    let setup =
+        setup().speed(16.0).worker("RTMS_AUDIO_SAMPLE_RATE", "48000").worker("RTMS_AUDIO_CHANNELS", "2");
     let system = setup.start().await;
     let plan = plan(&system, Product::Phone, 60_000, late());
-    let (outcome, slow) = tokio::join!(system.play(plan), Listener::connect_soon(&system, STREAM, 4096));
-    let slow = slow.listen().await;
+    let ready = Listener::connect_soon(&system, STREAM, 4096);
+    // It reads again while the call goes on: at its end nobody waits long for a listener.
+    let doze = async |slow: Listener| {
+        until_lost(&system).await;
+        slow.listen().await
+    };
+    let (outcome, slow) = play_once_ready(&system, plan, ready, doze).await;
     let recorded = system.recorded(STREAM, outcome).await;
     assert_mixed(&recorded);
     assert_eq!(recorded.manifest["dropped"], serde_json::Value::Null, "nothing was lost to the recording");
@@ -125,9 +161,9 @@ async fn who_does_not_read_loses_packets_is_told_and_harms_no_recording() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn words_arrive_line_for_line() {
-    let system = Setup::default().start().await;
+    let system = setup().start().await;
     let plan = plan(&system, Product::ContactCenter, 24_000, late());
-    let (outcome, events) = tokio::join!(system.play(plan), events(&system, STREAM));
+    let (outcome, events) = play_once_ready(&system, plan, events_of(&system, STREAM), events).await;
     let said: Vec<_> = events.iter().filter(|event| event.name == "utterance").collect();
     assert!(said.len() >= 5, "the conversation has words");
     assert_eq!(said.len(), outcome.played.transcript.len());
@@ -156,9 +192,9 @@ async fn words_arrive_line_for_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_are_limited_and_strangers_hear_nothing() {
-    let system = Setup::default().worker("RTMS_LIVE_LISTENERS_EACH", "2").start().await;
+    let system = setup().worker("RTMS_LIVE_LISTENERS_EACH", "2").start().await;
     let plan = plan(&system, Product::Phone, 16_000, late());
-    let look = async {
+    let ready = async {
         let first = Listener::connect_soon(&system, STREAM, ORDINARY).await;
         let second = Listener::connect(&system, STREAM, ORDINARY).await.unwrap();
         assert_eq!(Listener::connect(&system, STREAM, ORDINARY).await.err(), Some(503));
@@ -175,9 +211,10 @@ async fn listeners_are_limited_and_strangers_hear_nothing() {
         drop(second);
         until_listeners(&system, 1).await;
         let third = Listener::connect(&system, STREAM, ORDINARY).await.unwrap();
-        tokio::join!(first.listen(), third.listen())
+        (first, third)
     };
-    let (outcome, (first, third)) = tokio::join!(system.play(plan), look);
+    let listen = async |(first, third): (Listener, Listener)| tokio::join!(first.listen(), third.listen());
+    let (outcome, (first, third)) = play_once_ready(&system, plan, ready, listen).await;
     assert!(outcome.is_complete());
     for heard in [first, third] {
         assert_heard(heard.track("mixed"), &outcome.played.tracks[0]);

@@ -110,13 +110,18 @@ pub(crate) struct Event {
     pub(crate) data: Value,
 }
 
-/// Reads the events of `…/live/transcript` to their end.
-pub(crate) async fn events(system: &System, stream_id: &str) -> Vec<Event> {
+/// Asks for the events of `…/live/transcript`, as soon as the stream is known.
+pub(crate) async fn events_of(system: &System, stream_id: &str) -> reqwest::Response {
     system.until_known(stream_id).await;
     let url = format!("{}/engagements/{stream_id}/live/transcript", system.worker_url);
     let answer = system.http.get(url).bearer_auth("hop").send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    answer
+}
+
+/// Reads them to their end.
+pub(crate) async fn events(answer: reqwest::Response) -> Vec<Event> {
     let text = answer.text().await.unwrap();
     text.split_terminator("\n\n").filter(|event| !event.starts_with(':')).map(event).collect()
 }
