@@ -1,8 +1,9 @@
 //! The worker as a process: killed, asked to leave, started again on the same folder.
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rtms_protocol::Product;
@@ -12,27 +13,57 @@ use serde_json::Value;
 
 use crate::files::samples;
 use crate::media::party_sounds;
-use crate::system::{Setup, System, worker_variables};
+use crate::own_time::{Stopwatch, Watch};
+use crate::system::{PATIENCE, Setup, System, worker_variables};
 
-/// What a kill may cost of one party's sound.
-const MOST_LOST_MS: usize = 200;
+/// What a kill may cost of one party's sound: what came in the worker's last so many milliseconds.
+const MOST_LOST: Duration = Duration::from_millis(200);
 
-/// A worker of its own process on a fixed port.
-pub(crate) struct Worker {
+/// Where a worker listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    host: Ipv4Addr,
     port: u16,
+}
+
+impl Place {
+    /// One that nobody else uses, now or while the worker is away: an address of this host that is this process's own.
+    pub(crate) fn own() -> Self {
+        static PORT: AtomicU16 = AtomicU16::new(3002);
+        // Linux numbers processes with 22 bits.
+        let [_, high, middle, low] = std::process::id().to_be_bytes();
+        Self { host: Ipv4Addr::new(127, 64 | high, middle, low), port: PORT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    pub(crate) fn url(self) -> String {
+        format!("http://{}:{}", self.host, self.port)
+    }
+}
+
+/// A worker of its own process at a fixed place.
+pub(crate) struct Worker {
+    place: Place,
     child: Child,
+    watch: Watch,
+}
+
+/// A worker that was killed.
+pub(crate) struct Killed {
+    pub(crate) place: Place,
+    /// Sound of so much time before it was gone may be lost.
+    pub(crate) may_lose: Duration,
 }
 
 impl Worker {
     /// Starts the program and waits until it answers.
-    pub(crate) async fn start(system: &System, port: u16, on_shutdown: &str) -> Self {
-        Self::start_with(system, port, on_shutdown, &[]).await
+    pub(crate) async fn start(system: &System, place: Place, on_shutdown: &str) -> Self {
+        Self::start_with(system, place, on_shutdown, &[]).await
     }
 
     /// The same with these variables.
     pub(crate) async fn start_with(
         system: &System,
-        port: u16,
+        place: Place,
         on_shutdown: &str,
         settings: &[(&str, &str)],
     ) -> Self {
@@ -47,8 +78,8 @@ impl Worker {
             .env_clear()
             .envs(worker_variables(system.folder()))
             .envs(settings.iter().copied())
-            .env("RTMS_HOST", "127.0.0.1")
-            .env("RTMS_PORT", port.to_string())
+            .env("RTMS_HOST", place.host.to_string())
+            .env("RTMS_PORT", place.port.to_string())
             .env("RTMS_DATA_DIR", system.data())
             .env("RTMS_ON_SHUTDOWN", on_shutdown)
             .current_dir(system.folder())
@@ -56,15 +87,12 @@ impl Worker {
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
-        let mut worker = Self { port, child };
-        let url = format!("http://127.0.0.1:{port}/health");
+        let watch = Watch::begin(child.id());
+        let mut worker = Self { place, child, watch };
+        let url = format!("{}/health", place.url());
         let began = Instant::now();
         while system.http.get(&url).send().await.is_err() {
-            assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "the worker does not answer: {}",
-                worker.log(system)
-            );
+            assert!(began.elapsed() < PATIENCE, "the worker does not answer: {}", worker.log(system));
             assert!(worker.child.try_wait().unwrap().is_none(), "the worker ended: {}", worker.log(system));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -82,25 +110,53 @@ impl Worker {
         std::fs::read_to_string(system.folder().join("worker.log")).unwrap_or_default()
     }
 
-    /// SIGKILL.
-    pub(crate) fn kill(mut self) -> u16 {
+    /// SIGKILL. `own` is the time of its own after which the worker has promised that what came is on the disk. What the
+    /// simulator sent late came as late.
+    pub(crate) fn kill(mut self, system: &System, own: Duration) -> Killed {
+        let late = Duration::from_millis(system.simulator.lateness().take_recent_ms());
+        let promised = self.watch.last(own);
+        let began = Instant::now();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.port
+        Killed { place: self.place, may_lose: promised + late + began.elapsed() }
     }
 
-    /// SIGTERM; how long it took to leave.
-    async fn terminate(mut self) -> (u16, Duration) {
+    /// SIGTERM; how much time it took to leave.
+    async fn terminate(mut self) -> (Place, Duration) {
+        let stopwatch = Stopwatch::begin(&[self.child.id()]);
         let began = Instant::now();
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         loop {
+            // Once it has left nobody knows any more how long it waited.
+            let own = stopwatch.own();
             if let Some(status) = self.child.try_wait().unwrap() {
                 assert!(status.success(), "{status}");
-                return (self.port, began.elapsed());
+                return (self.place, own);
             }
-            assert!(began.elapsed() < Duration::from_secs(30), "the worker does not stop");
+            assert!(began.elapsed() < PATIENCE, "the worker does not stop");
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until it has so many streams in the state `streaming`, which it must have `within` so much time.
+    pub(crate) async fn until_streaming(&self, system: &System, count: usize, within: Duration) {
+        let stopwatch = Stopwatch::begin(&[self.child.id()]);
+        let began = Instant::now();
+        loop {
+            let (_, engagements) = system.get("/engagements").await;
+            let own = stopwatch.own();
+            let streaming = engagements
+                .as_array()
+                .map_or(0, |list| list.iter().filter(|e| e["state"] == "streaming").count());
+            assert!(
+                own < within && began.elapsed() < PATIENCE,
+                "{streaming} of {count} streams after {own:?}: {engagements:#}"
+            );
+            if streaming == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
@@ -112,18 +168,11 @@ impl Drop for Worker {
     }
 }
 
-/// A port that is free now, and outside of the range from which the system gives to others.
-pub(crate) fn free_port() -> u16 {
-    let begin = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (begin..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
-}
-
 /// A system whose worker is a process, playing in real time.
 pub(crate) async fn system_with_process(on_shutdown: &str) -> (System, Worker) {
-    let port = free_port();
-    let system =
-        Setup::default().speed(1.0).worker_elsewhere(&format!("http://127.0.0.1:{port}")).start().await;
-    let worker = Worker::start(&system, port, on_shutdown).await;
+    let place = Place::own();
+    let system = Setup::default().speed(1.0).worker_elsewhere(&place.url()).start().await;
+    let worker = Worker::start(&system, place, on_shutdown).await;
     (system, worker)
 }
 
@@ -144,21 +193,6 @@ pub(crate) fn play(
             })
         })
         .collect()
-}
-
-pub(crate) async fn until_streaming(system: &System, count: usize, within: Duration) {
-    let began = Instant::now();
-    loop {
-        let (_, engagements) = system.get("/engagements").await;
-        let streaming = engagements
-            .as_array()
-            .map_or(0, |list| list.iter().filter(|e| e["state"] == "streaming").count());
-        if streaming == count {
-            return;
-        }
-        assert!(began.elapsed() < within, "{streaming} of {count} streams after {within:?}: {engagements:#}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Samples of each party that are silence in the file though sound was played; everything else must be equal.
@@ -187,11 +221,14 @@ async fn twenty_engagements_survive_a_kill() {
     let (system, worker) = system_with_process("handover").await;
     let system = Arc::new(system);
     let calls = play(&system, COUNT, 14_000);
-    until_streaming(&system, COUNT, Duration::from_secs(10)).await;
+    worker.until_streaming(&system, COUNT, Duration::from_secs(10)).await;
+    // What was late while all joined does not matter any more.
+    system.simulator.lateness().take_recent_ms();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let port = worker.kill();
-    let worker = Worker::start(&system, port, "handover").await;
-    until_streaming(&system, COUNT, Duration::from_secs(5)).await;
+    let Killed { place, may_lose } = worker.kill(&system, MOST_LOST);
+    let worker = Worker::start(&system, place, "handover").await;
+    worker.until_streaming(&system, COUNT, Duration::from_secs(5)).await;
+    let most = usize::try_from(may_lose.as_millis()).unwrap();
     for call in calls {
         let outcome = call.await.unwrap();
         let manifest = system.finished(&outcome.played.identity.stream_id).await;
@@ -200,11 +237,10 @@ async fn twenty_engagements_survive_a_kill() {
         let killed: Vec<_> = interruptions.iter().filter(|i| i["cause"] == "process_killed").collect();
         assert_eq!(killed.len(), 1, "{interruptions:#?}");
         let holes = holes(&system, &manifest, &outcome);
-        let most = MOST_LOST_MS * 16;
-        assert!(holes.iter().all(|&hole| hole <= most), "samples lost: {holes:?}");
+        assert!(holes.iter().all(|&hole| hole <= most * 16), "samples lost: {holes:?}, at most {most} ms");
         let counted = usize::try_from(killed[0]["lost_ms"].as_u64().unwrap()).unwrap();
         let longest = holes.iter().max().unwrap() / 16;
-        assert!(counted >= longest && counted <= MOST_LOST_MS, "lost {longest} ms, counted {counted} ms");
+        assert!(counted >= longest && counted <= most, "lost {longest} ms, counted {counted} ms of {most}");
     }
     drop(worker);
 }
@@ -215,11 +251,11 @@ async fn a_handover_loses_nothing() {
     let (system, worker) = system_with_process("handover").await;
     let system = Arc::new(system);
     let calls = play(&system, COUNT, 10_000);
-    until_streaming(&system, COUNT, Duration::from_secs(10)).await;
+    worker.until_streaming(&system, COUNT, Duration::from_secs(10)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (port, took) = worker.terminate().await;
+    let (place, took) = worker.terminate().await;
     assert!(took < Duration::from_secs(2), "leaving took {took:?}");
-    let worker = Worker::start(&system, port, "handover").await;
+    let worker = Worker::start(&system, place, "handover").await;
     for call in calls {
         let outcome = call.await.unwrap();
         let manifest = system.finished(&outcome.played.identity.stream_id).await;
@@ -239,7 +275,7 @@ async fn finishing_ends_the_streams_at_zoom() {
     let (system, worker) = system_with_process("finish").await;
     let system = Arc::new(system);
     let calls = play(&system, 2, 60_000);
-    until_streaming(&system, 2, Duration::from_secs(10)).await;
+    worker.until_streaming(&system, 2, Duration::from_secs(10)).await;
     let (_, took) = worker.terminate().await;
     assert!(took < Duration::from_secs(10), "finishing took {took:?}");
     for call in calls {
@@ -267,7 +303,7 @@ async fn a_second_worker_on_the_same_folder_is_refused() {
     // It waits for a worker that may be leaving, and takes no stream meanwhile.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(second.try_wait().unwrap().is_none());
-    worker.kill();
+    worker.kill(&system, Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(second.try_wait().unwrap().is_none(), "the folder is free: it runs");
     second.kill().unwrap();

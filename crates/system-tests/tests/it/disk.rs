@@ -1,6 +1,7 @@
 //! A disk that is full or hangs for a while: streams stay connected, a hole is silence, and what comes after is in its
 //! place.
 
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::crash::{Worker, free_port, holes, play, system_with_process, until_streaming};
+use crate::crash::{Place, Worker, holes, play, system_with_process};
 use crate::system::{Setup, System};
 
 /// Files may be this long while the disk is full, bytes: about three seconds of one party.
@@ -33,12 +34,12 @@ async fn a_full_disk_costs_a_hole_and_nothing_else() {
     let system = Arc::new(system);
     worker.limit_files(Some(FULL_AT));
     let calls = play(&system, COUNT, 24_000);
-    until_streaming(&system, COUNT, Duration::from_secs(10)).await;
+    worker.until_streaming(&system, COUNT, Duration::from_secs(10)).await;
     let health = until_health(&system, "degraded", Duration::from_secs(10)).await;
     assert!(health["reason"].as_str().is_some_and(|reason| reason.contains("audio")), "{health}");
     assert_eq!(health["activeEngagements"], COUNT);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    until_streaming(&system, COUNT, Duration::from_secs(1)).await;
+    worker.until_streaming(&system, COUNT, Duration::from_secs(1)).await;
     worker.limit_files(None);
     until_health(&system, "ok", Duration::from_secs(20)).await;
     for call in calls {
@@ -87,13 +88,17 @@ impl Volume {
         made.then(|| Self { at: at.to_path_buf(), thaw: None })
     }
 
-    /// Lets every write hang for so many seconds. The end of it is planned before it begins, in a process of its own:
-    /// nothing that goes wrong here can leave it hanging.
+    /// Lets every write hang for so many seconds from now on. A process of its own begins and ends it: nothing that goes
+    /// wrong here can leave it hanging.
     fn hang(&mut self, seconds: u32) {
         let folder = self.at.to_str().unwrap();
-        let thaw = format!("sleep {seconds}; fsfreeze -u '{folder}'");
-        self.thaw = Some(Command::new("sh").args(["-c", &thaw]).spawn().unwrap());
-        assert!(Command::new("fsfreeze").args(["-f", folder]).status().unwrap().success());
+        let hang = format!("fsfreeze -f '{folder}' && echo frozen; sleep {seconds}; fsfreeze -u '{folder}'");
+        let mut thaw = Command::new("sh").args(["-c", &hang]).stdout(Stdio::piped()).spawn().unwrap();
+        // To freeze takes as long as to write what waits, on a busy disk seconds.
+        let mut said = String::new();
+        std::io::BufReader::new(thaw.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        self.thaw = Some(thaw);
+        assert_eq!(said, "frozen\n");
     }
 }
 
@@ -108,18 +113,18 @@ impl Drop for Volume {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_hangs_for_seconds_costs_nothing() {
-    let port = free_port();
+    let place = Place::own();
     // Zoom cuts whoever misses three of these: three seconds, and the disk hangs for six.
     let setup = Setup::default().speed(1.0).keep_alive(Duration::from_secs(1));
-    let system = setup.worker_elsewhere(&format!("http://127.0.0.1:{port}")).start().await;
+    let system = setup.worker_elsewhere(&place.url()).start().await;
     let Some(mut volume) = Volume::mount(&system.folder().join("image"), &system.data()) else {
         eprintln!("NOT TESTED, this user may not mount a file system, or there is no loop device");
         return;
     };
-    let worker = Worker::start(&system, port, "handover").await;
+    let worker = Worker::start(&system, place, "handover").await;
     let system = Arc::new(system);
     let calls = play(&system, 3, 16_000);
-    until_streaming(&system, 3, Duration::from_secs(10)).await;
+    worker.until_streaming(&system, 3, Duration::from_secs(10)).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     volume.hang(6);
     tokio::time::sleep(Duration::from_secs(4)).await;

@@ -19,6 +19,7 @@ mod in_time;
 mod live;
 mod live_listener;
 mod media;
+mod own_time;
 mod parties;
 mod pictures;
 mod refusals;
