@@ -23,6 +23,10 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
+/// The services' own, since they are measured in processes of this program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Benchmarks of the recording, listening and webhook paths; results as text and as JSON.
 #[derive(Debug, Parser)]
 #[command(version)]
