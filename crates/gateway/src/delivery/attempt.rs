@@ -2,18 +2,24 @@
 //!
 //! Redirects are not followed and proxies not used: the internal token goes to the worker or nowhere.
 
+use std::error::Error;
 use std::time::Duration;
 
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::connections::{Answer, Connections, Problem};
+
 /// As much of a worker's answer as is read, in bytes.
-const LONGEST_ANSWER: usize = 16 * 1024;
+pub(super) const LONGEST_ANSWER: usize = 16 * 1024;
+/// How long an attempt may take; workers answer before they join, so this is long.
+pub(super) const ATTEMPT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What an attempt led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The worker has it.
     Taken {
         /// What it did, in its word.
@@ -47,7 +53,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// A word for a metric's label.
-    pub const fn result(&self) -> &'static str {
+    pub(super) const fn result(&self) -> &'static str {
         match self {
             Self::Taken { .. } => "delivered",
             Self::Pointless { .. } => "pointless",
@@ -59,13 +65,34 @@ impl Verdict {
     }
 }
 
-/// Tries once.
-pub async fn attempt(client: &Client, base: &str, token: Option<&SecretString>, body: Bytes) -> Verdict {
+/// Tries once, without TLS.
+pub(super) async fn attempt(way: &Connections, body: Bytes) -> Verdict {
+    match tokio::time::timeout(ATTEMPT_PATIENCE, way.post(body)).await {
+        Ok(Ok(Answer { status, headers, body })) => verdict(status, &headers, &body),
+        Ok(Err(Problem::Unreachable(problem))) => {
+            Verdict::Unreachable { cause: causes(NOT_REACHED, &*problem) }
+        }
+        Ok(Err(Problem::Broken(problem))) => Verdict::Failed { cause: causes(NOT_REACHED, &*problem) },
+        Err(_) => Verdict::Failed { cause: TIMED_OUT.to_owned() },
+    }
+}
+
+/// Tries once, with TLS.
+pub(super) async fn attempt_by_tls(
+    client: &Client,
+    base: &str,
+    token: Option<&SecretString>,
+    body: Bytes,
+) -> Verdict {
     let request = authorized(client.post(format!("{base}/webhook")), token)
         .header(header::CONTENT_TYPE, "application/json")
         .body(body);
     match request.send().await {
-        Ok(answer) => verdict(answer).await,
+        Ok(answer) => {
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            // Reading it also frees the connection.
+            verdict(status, &headers, &limited(answer).await)
+        }
         Err(problem) if problem.is_connect() => Verdict::Unreachable { cause: chain(&problem) },
         Err(problem) => Verdict::Failed { cause: chain(&problem) },
     }
@@ -82,18 +109,16 @@ pub(super) fn authorized(
     }
 }
 
-async fn verdict(answer: Response) -> Verdict {
-    let code = answer.status();
-    let retry_after = answer
-        .headers()
+fn verdict(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
+    let retry_after = headers
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .and_then(|seconds| seconds.trim().parse().ok())
         .map(Duration::from_secs);
     match code {
-        _ if code.is_success() => Verdict::Taken { status: field(answer, "status").await },
+        _ if code.is_success() => Verdict::Taken { status: field(body, "status") },
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-            Verdict::Pointless { code: code.as_u16(), reason: field(answer, "error").await }
+            Verdict::Pointless { code: code.as_u16(), reason: field(body, "error") }
         }
         StatusCode::UNAUTHORIZED => Verdict::Unauthorized,
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Verdict::Refused { retry_after },
@@ -101,10 +126,9 @@ async fn verdict(answer: Response) -> Verdict {
     }
 }
 
-/// A text field of a small JSON answer; empty when there is none. Reading it also frees the connection.
-async fn field(answer: Response, name: &str) -> String {
-    let body = limited(answer).await;
-    let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+/// A text field of a small JSON answer; empty when there is none.
+fn field(body: &[u8], name: &str) -> String {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     value.get(name).and_then(|v| v.as_str()).unwrap_or_default().chars().take(200).collect()
 }
 
@@ -121,14 +145,24 @@ pub(super) async fn limited(mut answer: Response) -> Vec<u8> {
     body
 }
 
+/// What is said of a request that was not answered in time.
+const TIMED_OUT: &str = "timed out";
+/// What is said of one that was not answered for another reason.
+const NOT_REACHED: &str = "cannot be reached";
+
 /// An error with its causes in one line, without the URL (the log has it already).
 pub(super) fn chain(problem: &reqwest::Error) -> String {
-    use std::error::Error as _;
-    let mut text = if problem.is_timeout() { "timed out".to_owned() } else { "cannot be reached".to_owned() };
-    let mut source = problem.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+    let text = if problem.is_timeout() { TIMED_OUT } else { NOT_REACHED };
+    problem.source().map_or_else(|| text.to_owned(), |source| causes(text, source))
+}
+
+/// `text`, an error and its causes in one line.
+fn causes(text: &str, problem: &(dyn Error + 'static)) -> String {
+    let mut text = text.to_owned();
+    let mut cause = Some(problem);
+    while let Some(problem) = cause {
+        text = format!("{text}: {problem}");
+        cause = problem.source();
     }
     text
 }

@@ -3,11 +3,12 @@
 //!
 //! [`Dispatcher`] has one task for each stream with waiting events; the task takes the oldest, tries it,
 //! waits, tries again. What it waits for and whom it asks is decided in `stream` and `workers`; what
-//! one attempt means is in [`attempt`](mod@attempt). Nothing is kept in memory that is not in the outbox, so killing
+//! one attempt means is in `attempt`, how it gets there in `connections`. Nothing is kept in memory that is not in the outbox, so killing
 //! the process at any moment loses nothing; it can only deliver an event twice, which workers tolerate.
 
-pub mod attempt;
+mod attempt;
 mod backoff;
+mod connections;
 mod dispatcher;
 mod stream;
 mod workers;

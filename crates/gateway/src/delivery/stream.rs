@@ -10,7 +10,7 @@ use rtms_service::time::unix_millis;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::attempt::{Verdict, attempt};
+use super::attempt::Verdict;
 use super::backoff::backoff;
 use super::workers::{Condition, Worker, Workers};
 use crate::metrics;
@@ -171,8 +171,7 @@ impl<O: Outbox> Delivery<'_, O> {
         let verdict = {
             // A closed semaphore cannot happen; without a permit the attempt is only not bounded.
             let _place = worker.places.acquire().await.ok();
-            let (client, token) = self.workers.access();
-            attempt(client, &worker.base, token, waiting.body.clone()).await
+            self.workers.attempt(&worker, waiting.body.clone()).await
         };
         ::metrics::counter!(metrics::ATTEMPTS, "result" => verdict.result()).increment(1);
         self.conclude(waiting, hand, &worker, verdict).await

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Client, redirect};
 use rtms_service::CancellationToken;
 use rtms_service::program::Check;
@@ -16,7 +17,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 
-use super::attempt::{authorized, chain, limited};
+use super::attempt::{ATTEMPT_PATIENCE, Verdict, attempt, attempt_by_tls, authorized, chain, limited};
+use super::connections::Connections;
 
 /// How often a worker is asked.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -24,8 +26,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
-/// How long an attempt may take; workers answer before they join, so this is long.
-const ATTEMPT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: shorter than any worker keeps it, so that none is used as it closes.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Attempts at one worker at the same time; one that hangs does not take places at another.
@@ -52,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) base: String,
     /// Bounds the attempts at it.
     pub(crate) places: Semaphore,
+    /// Its own connections; `None` where it wants TLS.
+    connections: Option<Connections>,
     condition: Mutex<Condition>,
     /// Engagements it reported.
     active: AtomicU64,
@@ -74,7 +76,7 @@ impl Worker {
     }
 }
 
-/// All workers of this gateway, and the client that reaches them.
+/// All workers of this gateway, and the client that asks them how they are (and delivers by TLS).
 pub struct Workers {
     all: Vec<Arc<Worker>>,
     token: Option<SecretString>,
@@ -99,16 +101,18 @@ impl Workers {
     /// When no HTTP client can be made for them, such as `https` without any root certificate.
     pub fn new(bases: &[String], token: Option<SecretString>) -> Result<Self, String> {
         let worker = |base: &String| {
-            Arc::new(Worker {
+            Ok(Arc::new(Worker {
                 base: base.clone(),
                 places: Semaphore::new(ATTEMPTS_EACH),
+                connections: Connections::new(base, token.as_ref(), CONNECT_PATIENCE, POOL_IDLE)?,
                 condition: Mutex::new(Condition::Unknown),
                 active: AtomicU64::new(0),
                 given: AtomicUsize::new(0),
-            })
+            }))
         };
+        let all = bases.iter().map(worker).collect::<Result<_, String>>()?;
         let client = client(bases.iter().any(|base| base.starts_with("https:")))?;
-        Ok(Self { all: bases.iter().map(worker).collect(), token, client, returned: watch::Sender::new(0) })
+        Ok(Self { all, token, client, returned: watch::Sender::new(0) })
     }
 
     /// How many answer.
@@ -135,9 +139,12 @@ impl Workers {
         self.all.iter().any(|w| !passed_over.contains(&w.base) && w.condition() < Condition::Draining)
     }
 
-    /// The client and the token for an attempt.
-    pub(crate) fn access(&self) -> (&Client, Option<&SecretString>) {
-        (&self.client, self.token.as_ref())
+    /// Tries once to give a worker an event.
+    pub(super) async fn attempt(&self, worker: &Worker, body: Bytes) -> Verdict {
+        match &worker.connections {
+            Some(connections) => attempt(connections, body).await,
+            None => attempt_by_tls(&self.client, &worker.base, self.token.as_ref(), body).await,
+        }
     }
 
     /// Ends a wait when a worker comes back.
@@ -181,6 +188,7 @@ impl Workers {
             probes.spawn(async move {
                 loop {
                     workers.probe(&worker).await;
+                    worker.connections.iter().for_each(Connections::close_idle);
                     tokio::time::sleep(PROBE_EVERY).await;
                 }
             });
