@@ -40,7 +40,7 @@ pub(crate) struct Player {
     share: Option<PictureCursor>,
     pauses: Arc<[Range<i64>]>,
     end_ms: i64,
-    /// From here on packets are on time or late; what is older was buffered.
+    /// After this packets are on time or late; what is older was buffered.
     pub(crate) live_ms: i64,
     buffer: BytesMut,
     /// When the socket was reset.

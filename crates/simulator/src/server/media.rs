@@ -160,7 +160,8 @@ async fn send_due(
     let now_ms = stream.clock.offset() + 1;
     while messages.len() < BURST {
         let Some(due) = player.take_due(now_ms, messages) else { break };
-        if due >= player.live_ms {
+        // What was due when the client came is not late: the clock may have stood still there for long.
+        if due > player.live_ms {
             let late = Instant::now().saturating_duration_since(stream.clock.due(due));
             shared.lateness.record(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
         }

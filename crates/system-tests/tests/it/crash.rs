@@ -19,6 +19,9 @@ use crate::system::{PATIENCE, Setup, System, worker_variables};
 /// What a kill may cost of one party's sound: what came in the worker's last so many milliseconds.
 const MOST_LOST: Duration = Duration::from_millis(200);
 
+/// How long a kill waits at the most for a moment at which the machine is less busy.
+const CALM: Duration = Duration::from_secs(5);
+
 /// Where a worker listens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
@@ -112,7 +115,12 @@ impl Worker {
 
     /// SIGKILL. `own` is the time of its own after which the worker has promised that what came is on the disk. What the
     /// simulator sent late came as late.
-    pub(crate) fn kill(mut self, system: &System, own: Duration) -> Killed {
+    pub(crate) async fn kill(mut self, system: &System, own: Duration) -> Killed {
+        // Where the machine has just let it wait for long, less can be said of what is lost.
+        let began = Instant::now();
+        while self.watch.last(own) > 2 * own && began.elapsed() < CALM {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let late = Duration::from_millis(system.simulator.lateness().take_recent_ms());
         let promised = self.watch.last(own);
         let began = Instant::now();
@@ -225,7 +233,7 @@ async fn twenty_engagements_survive_a_kill() {
     // What was late while all joined does not matter any more.
     system.simulator.lateness().take_recent_ms();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let Killed { place, may_lose } = worker.kill(&system, MOST_LOST);
+    let Killed { place, may_lose } = worker.kill(&system, MOST_LOST).await;
     let worker = Worker::start(&system, place, "handover").await;
     worker.until_streaming(&system, COUNT, Duration::from_secs(5)).await;
     let most = usize::try_from(may_lose.as_millis()).unwrap();
@@ -303,7 +311,7 @@ async fn a_second_worker_on_the_same_folder_is_refused() {
     // It waits for a worker that may be leaving, and takes no stream meanwhile.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(second.try_wait().unwrap().is_none());
-    worker.kill(&system, Duration::ZERO);
+    worker.kill(&system, Duration::ZERO).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(second.try_wait().unwrap().is_none(), "the folder is free: it runs");
     second.kill().unwrap();

@@ -161,8 +161,11 @@ async fn every_kind_of_file_is_taken_up_after_a_kill() {
     let plan = system.plan(Product::Meeting, "m", "killed", program, Faults::default());
     let playing = Arc::clone(&system);
     let call = tokio::spawn(async move { playing.play(plan).await });
+    system.until_packets("killed", 150).await;
+    // What was late at the beginning does not matter any more.
+    system.simulator.lateness().take_recent_ms();
     system.until_packets("killed", 250).await;
-    let Killed { place, may_lose } = worker.kill(&system, MOST_BEHIND);
+    let Killed { place, may_lose } = worker.kill(&system, MOST_BEHIND).await;
     let worker = Worker::start_with(&system, place, "handover", &settings).await;
     let recorded = system.recorded("killed", call.await.unwrap()).await;
 

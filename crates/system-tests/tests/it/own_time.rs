@@ -1,9 +1,9 @@
 //! How long a program had for something on a busy machine: the time that passed, less the time for which it was ready to
 //! run and waited for a processor. What is promised in milliseconds is promised of the former.
 //!
-//! Linux counts the waiting of each thread (`schedstat`). What happens passes from thread to thread, of which seldom more
-//! than two are held up one after the other: the two that waited the longest count. On an idle machine that is next to
-//! nothing; where the count is not to be had, all time is the program's own.
+//! Linux counts the waiting of each thread (`schedstat`). Threads wait at the same time, so it is not added up: of those
+//! that do the same work the one counts that waited the longest. On an idle machine that is next to nothing; where the
+//! count is not to be had, all time is the program's own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -14,27 +14,30 @@ const EVERY: Duration = Duration::from_millis(10);
 /// For how long looks are kept: beyond that nobody asks.
 const KEPT: Duration = Duration::from_secs(20);
 
-/// How long each thread has waited for a processor since it began.
-type Waits = BTreeMap<String, Duration>;
+/// The threads of a worker that a packet passes, by how their names begin: one takes it, another one writes it.
+const PACKETS_PASS: [&str; 2] = ["media-", "writer-"];
+
+/// Each thread with its name and how long it has waited for a processor since it began.
+type Waits = BTreeMap<String, (String, Duration)>;
 
 fn waits(pid: u32) -> Waits {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Waits::new() };
     let of = |thread: std::fs::DirEntry| {
+        let name = std::fs::read_to_string(thread.path().join("comm")).ok()?;
         let counts = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
         let nanos = counts.split_whitespace().nth(1)?.parse().ok()?;
-        Some((thread.file_name().into_string().ok()?, Duration::from_nanos(nanos)))
+        Some((thread.file_name().into_string().ok()?, (name, Duration::from_nanos(nanos))))
     };
     threads.flatten().filter_map(of).collect()
 }
 
-/// How long was waited between two looks.
-fn between(before: &Waits, after: &Waits) -> Duration {
-    let more = |(thread, waited): (&String, &Duration)| {
-        waited.saturating_sub(before.get(thread).copied().unwrap_or_default())
-    };
-    let mut more: Vec<_> = after.iter().map(more).collect();
-    more.sort_unstable();
-    more.iter().rev().take(2).sum()
+/// How long the one of the threads whose names begin like this waited that waited the longest, between two looks.
+fn between(before: &Waits, after: &Waits, named: &str) -> Duration {
+    let threads = after.iter().filter(|(_, (name, _))| name.starts_with(named));
+    let more = threads.map(|(thread, (_, waited))| {
+        waited.saturating_sub(before.get(thread).map_or(Duration::ZERO, |(_, waited)| *waited))
+    });
+    more.max().unwrap_or_default()
 }
 
 /// Measures how long programs have for something.
@@ -52,7 +55,7 @@ impl Stopwatch {
 
     /// How much time they had until now.
     pub(crate) fn own(&self) -> Duration {
-        let waited = self.programs.iter().map(|(pid, before)| between(before, &waits(*pid))).sum();
+        let waited = self.programs.iter().map(|(pid, before)| between(before, &waits(*pid), "")).sum();
         self.began.elapsed().saturating_sub(waited)
     }
 }
@@ -77,17 +80,21 @@ impl Watch {
         Self { pid, looks }
     }
 
-    /// The shortest time until now of which the program had so much.
+    /// The shortest time until now in which a packet had so much, were it held up by every thread that it passes; all the
+    /// time that is known, where that is not enough.
     pub(crate) fn last(&self, own: Duration) -> Duration {
         look(self.pid, &self.looks);
         let looks = self.looks.lock().unwrap();
         let (now, after) = looks.back().unwrap();
-        let passed = looks.iter().rev().map(|(at, before)| {
-            let passed = now.duration_since(*at);
-            (passed, passed.saturating_sub(between(before, after)))
-        });
-        let mut enough = passed.filter(|(_, had)| *had >= own).map(|(passed, _)| passed);
-        enough.next().expect("the program ran for that long")
+        let mut longest = Duration::ZERO;
+        for (at, before) in looks.iter().rev() {
+            longest = now.duration_since(*at);
+            let waited: Duration = PACKETS_PASS.iter().map(|named| between(before, after, named)).sum();
+            if longest.saturating_sub(waited) >= own {
+                break;
+            }
+        }
+        longest
     }
 }
 
