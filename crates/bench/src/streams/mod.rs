@@ -101,6 +101,8 @@ struct Figures {
     packets: u64,
     /// From the moment when a packet was due at the sender to the file's header that speaks of it.
     late: Option<Late>,
+    /// The same while the streams started, and until they were settled.
+    late_starting: Option<Late>,
     /// Share of one core that the generator took in the window.
     generator_cores: f64,
     generator: Report,
@@ -150,7 +152,10 @@ impl Bench<'_> {
             threads: self.wanted.generator_threads,
         };
         let generator = Generator::start(self.programs, &folder, &load, recorder.webhooks())?;
+        let starts = (kind == Kind::Worker)
+            .then(|| lateness::watch_starts(&folder.join("data"), self.streams, ramp + SETTLE));
         std::thread::sleep(ramp + SETTLE);
+        let late_starting = starts.map(lateness::Watch::found).transpose()?;
         let watch =
             (kind == Kind::Worker).then(|| lateness::watch(&folder.join("data"), window)).transpose()?;
         let before = Sample::take(&recorder, &generator)?;
@@ -171,7 +176,8 @@ impl Bench<'_> {
         recorder.stop()?;
         check::nothing_lost(kind, &folder.join("data"), &report, taken, load.duration)
             .with_context(|| format!("{} streams, {kind:?}; {last_words}", self.streams))?;
-        Ok(figures(self.streams, &before, &after, rss_kib.saturating_sub(idle_kib), late, report))
+        let grown_kib = rss_kib.saturating_sub(idle_kib);
+        Ok(figures(self.streams, &before, &after, grown_kib, (late_starting, late), report))
     }
 }
 
@@ -200,7 +206,7 @@ fn figures(
     before: &Sample,
     after: &Sample,
     grown_kib: u64,
-    late: Option<Late>,
+    (late_starting, late): (Option<Late>, Option<Late>),
     generator: Report,
 ) -> Figures {
     let elapsed = (after.at - before.at).as_secs_f64();
@@ -214,6 +220,7 @@ fn figures(
         kib_per_stream: count(grown_kib) / f64::from(streams),
         packets,
         late,
+        late_starting,
         generator_cores: after.generator.saturating_sub(before.generator).as_secs_f64() / elapsed,
         generator,
     }

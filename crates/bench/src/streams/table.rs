@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::lateness::Late;
 use super::{Figures, Found, Run};
 
 /// The line above the figures.
@@ -11,7 +12,7 @@ impl fmt::Display for Heading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:>7} {:<7} {:>7} {:>7} {:>6} {:>9} {:>8} {:>18} {:>18} {:>15} {:>6}",
+            "{:>7} {:<7} {:>7} {:>7} {:>6} {:>9} {:>8} {:>18} {:>18} {:>18} {:>15} {:>6}",
             "streams",
             "",
             "us/pkt",
@@ -19,6 +20,7 @@ impl fmt::Display for Heading {
             "cores",
             "ms/stream",
             "KiB each",
+            "late starting, ms",
             "late on disk, ms",
             "joined, ms",
             "generator late",
@@ -44,7 +46,8 @@ impl fmt::Display for Found {
         }
         writeln!(
             f,
-            "\nNothing was lost. Triples are median, 99 %, worst; joined: median, worst, until the last was."
+            "\nNothing was lost. Triples are median, 99 %, worst; joined: median, worst, until the last was.\n\
+             Starting: from the first start until 5 s after the last."
         )
     }
 }
@@ -72,9 +75,10 @@ fn line(
     of: &Figures,
     times: Option<f64>,
 ) -> fmt::Result {
-    let late = of
-        .late
-        .map_or_else(|| "-".to_owned(), |late| format!("{} {} {}", late.p50_ms, late.p99_ms, late.max_ms));
+    let late = |late: Option<Late>| {
+        late.map_or_else(|| "-".to_owned(), |late| format!("{} {} {}", late.p50_ms, late.p99_ms, late.max_ms))
+    };
+    let (starting, late) = (late(of.late_starting), late(of.late));
     let ms = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
     let joined = &of.generator.joined;
     let joined = [joined.p50_ms, joined.max_ms, joined.last_ms].map(ms).join(" ");
@@ -84,7 +88,7 @@ fn line(
     let times = times.map_or_else(String::new, |times| format!("{times:.2}"));
     writeln!(
         f,
-        "{streams:>7} {name:<7} {:>7.2} {times:>7} {:>6.2} {:>9.3} {:>8.1} {late:>18} {joined:>18} {own:>15} {:>6.2}",
+        "{streams:>7} {name:<7} {:>7.2} {times:>7} {:>6.2} {:>9.3} {:>8.1} {starting:>18} {late:>18} {joined:>18} {own:>15} {:>6.2}",
         of.us_per_packet, of.cores, of.ms_per_stream_second, of.kib_per_stream, of.generator_cores
     )
 }
