@@ -58,12 +58,33 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Replaces `path` by `bytes` in one step: a reader sees the old file or the new one, never a part.
+/// Does what makes a file in a folder, and where that is not there, makes the folder and does it again.
+///
+/// # Errors
+/// Those of `make`; the folder cannot be made.
+pub(crate) fn in_folder<T>(folder: &Path, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_private_folder(folder)?;
+            make()
+        }
+        made => made,
+    }
+}
+
+/// Replaces `path` by `bytes` in one step: a reader sees the old file or the new one, never a part. Returns the old one,
+/// still open: whoever closes it waits for the file system to free what it held.
 ///
 /// # Errors
 /// The disk refused; the old file is still there.
-pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), RecordError> {
+pub(crate) fn replace(
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+) -> Result<Option<File>, RecordError> {
     let temporary = beside(path);
+    // Were it not open, the renaming would free it, and nobody else could use the folder meanwhile.
+    let old = File::open(path).ok();
     let written = create_private(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         if durability == Durability::Power { file.sync_all() } else { Ok(()) }
@@ -73,7 +94,33 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Resu
         let _ = fs::remove_file(&temporary);
         return Err(RecordError::io("replace", path)(error));
     }
-    if durability == Durability::Power { sync_folder(path) } else { Ok(()) }
+    if durability == Durability::Power {
+        sync_folder(path)?;
+    }
+    Ok(old)
+}
+
+/// Makes `path` of `bytes` in one step: a reader sees nothing or the whole file. `false` where there is one already. The
+/// caller owns the name beside it.
+///
+/// # Errors
+/// The disk refused; nothing is left.
+pub(crate) fn place(path: &Path, bytes: &[u8]) -> Result<bool, RecordError> {
+    let temporary = beside(path);
+    let folder = path.parent().unwrap_or(path);
+    let written = in_folder(folder, || create_private(&temporary)).and_then(|mut file| file.write_all(bytes));
+    let placed = written.and_then(|()| match fs::hard_link(&temporary, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // A file system without links: the name is empty for a moment.
+        Err(_) => private().create_new(true).open(path).and_then(|_| fs::rename(&temporary, path)),
+        linked => linked,
+    });
+    // After a renaming it is gone already. One that stays is taken away with the next replacement.
+    let _ = fs::remove_file(&temporary);
+    match placed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        placed => placed.map(|()| true).map_err(RecordError::io("create", path)),
+    }
 }
 
 /// Makes the entry of `path` in its folder durable.
@@ -129,7 +176,13 @@ mod tests {
         let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(seal(&path).expect("readable"), sum);
         assert_eq!(fs::read_dir(dir.path()).expect("dir").count(), 1, "nothing is left beside it");
+        assert!(!place(&path, b"new").expect("read"), "there is one");
+        assert_eq!(fs::read(&path).expect("readable"), b"abc");
         remove(&path).expect("removed");
         remove(&path).expect("gone already");
+        let path = dir.path().join("folder/b.json");
+        assert!(place(&path, b"new").expect("written"));
+        assert_eq!(fs::read(&path).expect("readable"), b"new");
+        assert_eq!(fs::read_dir(dir.path().join("folder")).expect("dir").count(), 1);
     }
 }

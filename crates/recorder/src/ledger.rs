@@ -9,11 +9,11 @@
 //! no ledger (a restored backup) is found by its state.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::RecordError;
-use crate::files::{create_private_folder, private, remove};
+use crate::files::{in_folder, private, remove};
 
 /// Where ledgers lie, below the data folder.
 const FOLDER: &str = ".unfinished";
@@ -35,16 +35,17 @@ impl Ledger {
         Some(Self { path: data_dir.join(FOLDER).join(place) })
     }
 
-    /// Opens it, empty.
+    /// Opens it, empty; `false` where there is one already. Whoever opened it owns the manifest's name.
     ///
     /// # Errors
     /// The disk refused.
-    pub(crate) fn open(&self) -> Result<(), RecordError> {
-        if let Some(folder) = self.path.parent() {
-            create_private_folder(folder).map_err(RecordError::io("create folder", folder))?;
+    pub(crate) fn open(&self) -> Result<bool, RecordError> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let opened = in_folder(folder, || private().create_new(true).open(&self.path));
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            opened => opened.map(|_| true).map_err(RecordError::io("create", &self.path)),
         }
-        let opened = private().create(true).truncate(true).open(&self.path);
-        opened.map(drop).map_err(RecordError::io("create", &self.path))
     }
 
     /// Writes down a file, relative to the data folder, that is empty yet.
@@ -61,6 +62,11 @@ impl Ledger {
             file.write_all(line.as_bytes()).inspect_err(|_| drop(file.set_len(end)))
         });
         noted.map_err(RecordError::io("write", &self.path))
+    }
+
+    /// Whether nothing was written down; unknown is no.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.path.metadata().is_ok_and(|ledger| ledger.is_file() && ledger.len() == 0)
     }
 
     /// The files that were written down, as far as the ledger can be read.
@@ -115,7 +121,8 @@ mod tests {
         let manifest = dir.path().join("manifests/2025-12-11/m.json");
         let ledger = Ledger::of(dir.path(), &manifest).expect("below the manifests");
         assert_eq!(ledger.files(), [] as [&str; 0]);
-        ledger.open().expect("opened");
+        assert!(ledger.open().expect("opened"));
+        assert!(!ledger.open().expect("asked"), "it is another's");
         for file in ["audio/a.wav", "chat/b.jsonl"] {
             ledger.note(file).expect("noted");
         }

@@ -5,6 +5,7 @@
 
 mod track;
 
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use rtms_protocol::{MediaParams, Product, StopReason, StreamIdentity, UnixMillis};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::clock::ClockEdge;
 use crate::counters::Dropped;
 use crate::error::RecordError;
-use crate::files::{Durability, replace};
+use crate::files::{Durability, place, replace};
 use crate::iso;
 use crate::people::Turn;
 use crate::totals::Totals;
@@ -290,16 +291,28 @@ impl Manifest {
         bare
     }
 
-    /// Replaces the manifest at `path`.
+    /// Replaces the manifest at `path`; returns the old one, still open, see [`replace`].
     ///
     /// # Errors
     /// The disk refused; the old one is still there.
-    pub(crate) fn store(&self, path: &Path, durability: Durability) -> Result<(), RecordError> {
+    pub(crate) fn store(&self, path: &Path, durability: Durability) -> Result<Option<File>, RecordError> {
+        replace(path, &self.json(path)?, durability)
+    }
+
+    /// Makes the first manifest, at `path`, unless there is one of another recording.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(crate) fn place(&self, path: &Path) -> Result<bool, RecordError> {
+        place(path, &self.json(path)?)
+    }
+
+    fn json(&self, path: &Path) -> Result<Vec<u8>, RecordError> {
         // Maps with string keys and plain values always serialize; the branch exists for the type only.
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| RecordError::Foreign { path: path.into(), reason: error.to_string() })?;
         json.push(b'\n');
-        replace(path, &json, durability)
+        Ok(json)
     }
 }
 

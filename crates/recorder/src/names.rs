@@ -12,8 +12,8 @@ use rtms_protocol::{StreamIdentity, UnixMillis};
 use sha2::{Digest, Sha256};
 
 use crate::error::RecordError;
-use crate::files::{create_private_folder, private};
-use crate::ledger::Ledger;
+use crate::files::{in_folder, private};
+use crate::ledger::{Ledger, MANIFESTS};
 
 /// Longest id in a file name, bytes.
 const ID_BYTES: usize = 96;
@@ -101,11 +101,6 @@ impl Names {
         &self.data_dir
     }
 
-    /// `KIND_ID_TS`, the middle of every name.
-    pub(crate) fn stem(&self) -> &str {
-        &self.stem
-    }
-
     /// `PREFIX_KIND_ID_TS` or `PREFIX_KIND_ID_TS_NAME`.
     pub(crate) fn base(&self, prefix: &str, name: Option<&str>) -> String {
         match name {
@@ -121,12 +116,11 @@ impl Names {
     pub(crate) fn claim(&self, folder: &str, base: &str, ext: &str) -> Result<Claimed, RecordError> {
         let relative_folder = self.folder(folder);
         let absolute = self.data_dir.join(&relative_folder);
-        create_private_folder(&absolute).map_err(RecordError::io("create folder", &absolute))?;
         let mut last = absolute.clone();
         for number in 1..=NUMBERS_TRIED {
-            let name = if number == 1 { format!("{base}.{ext}") } else { format!("{base}_{number}.{ext}") };
+            let name = numbered(base, number, ext);
             let path = absolute.join(&name);
-            match private().create_new(true).open(&path) {
+            match in_folder(&absolute, || private().create_new(true).open(&path)) {
                 Ok(file) => {
                     let relative = format!("{relative_folder}/{name}");
                     if let Some(ledger) = &self.ledger {
@@ -139,8 +133,39 @@ impl Names {
                 Err(error) => return Err(RecordError::io("create", &path)(error)),
             }
         }
-        let taken = io::Error::new(io::ErrorKind::AlreadyExists, "every numbered name is taken");
-        Err(RecordError::io("create", &last)(taken))
+        Err(every_name_is_taken(&last))
+    }
+
+    /// Claims the first free name of a manifest by opening its ledger, which keeps what is claimed from then on, and has
+    /// `place` make it there, if nothing is there yet.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(crate) fn claim_manifest(
+        &mut self,
+        place: impl Fn(&Path) -> Result<bool, RecordError>,
+    ) -> Result<PathBuf, RecordError> {
+        let folder = self.data_dir.join(self.folder(MANIFESTS));
+        for number in 1..=NUMBERS_TRIED {
+            let path = folder.join(numbered(&self.stem, number, "json"));
+            let Some(ledger) = Ledger::of(&self.data_dir, &path) else { break };
+            if path.symlink_metadata().is_ok() || !ledger.open()? {
+                continue;
+            }
+            match place(&path) {
+                Ok(true) => {
+                    self.ledger = Some(ledger);
+                    return Ok(path);
+                }
+                Ok(false) => ledger.close()?,
+                Err(error) => {
+                    // Only the cause matters; the next start removes an empty ledger.
+                    let _ = ledger.close();
+                    return Err(error);
+                }
+            }
+        }
+        Err(every_name_is_taken(&folder))
     }
 
     fn folder(&self, folder: &str) -> String {
@@ -149,6 +174,17 @@ impl Names {
             None => folder.to_owned(),
         }
     }
+}
+
+fn numbered(base: &str, number: u32, ext: &str) -> String {
+    if number == 1 { format!("{base}.{ext}") } else { format!("{base}_{number}.{ext}") }
+}
+
+fn every_name_is_taken(path: &Path) -> RecordError {
+    RecordError::io("create", path)(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "every numbered name is taken",
+    ))
 }
 
 /// `text` with every character outside `[A-Za-z0-9]` turned into `_`, at most `limit` bytes (24 or more).

@@ -7,7 +7,9 @@ mod ending;
 mod noting;
 mod resume;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
 
 use rtms_protocol::{MediaKind, MediaPacket, MediaParams, MediaSet, StopReason, StreamIdentity, UnixMillis};
 
@@ -18,7 +20,6 @@ use crate::error::RecordError;
 use crate::events::EventLog;
 use crate::files::Durability;
 use crate::journal::{Hole, Journal, Standing};
-use crate::ledger::{Ledger, MANIFESTS};
 use crate::manifest::{InProgress, Manifest, RecordingState, TrackEntry};
 use crate::names::{Names, Partition};
 use crate::people::People;
@@ -96,6 +97,8 @@ pub struct Recording {
     changed: bool,
     /// What the manifest on the disk was last made to tell, or could not be.
     told: News,
+    /// Where replaced manifests are closed.
+    closer: Option<SyncSender<File>>,
     written_at: UnixMillis,
     heard_at: UnixMillis,
     /// The latest that is known of our clock.
@@ -119,20 +122,12 @@ impl Recording {
     /// # Errors
     /// The data folder cannot be written to.
     pub fn create(spec: RecordingSpec) -> Result<Self, RecordError> {
-        let mut names = Names::new(spec.data_dir, spec.partition, &spec.identity, spec.started_at);
-        let claimed = names.claim(MANIFESTS, names.stem(), "json")?;
-        names.keep(Ledger::of(names.data_dir(), &claimed.path));
+        let names = Names::new(spec.data_dir, spec.partition, &spec.identity, spec.started_at);
         let mut head = Manifest::begin(&spec.identity, spec.account_id, spec.started_at);
         head.server_urls = spec.server_urls;
         let mut recording = Self::begin(names, head, PathBuf::new(), spec.expect, spec.images);
         let first = recording.manifest(spec.started_at);
-        let ledger = recording.names.ledger();
-        let store = |_, path: PathBuf| {
-            ledger.map_or(Ok(()), Ledger::open)?;
-            first.store(&path, Durability::Process).map(|()| path)
-        };
-        let (manifest_path, _) = claimed.begin(store)?;
-        recording.manifest_path = manifest_path;
+        recording.manifest_path = recording.names.claim_manifest(|path| first.place(path))?;
         Ok(recording)
     }
 
@@ -168,6 +163,7 @@ impl Recording {
             ending: None,
             changed: false,
             told: News::default(),
+            closer: None,
             written_at: started_at,
             heard_at: started_at,
             now: started_at,
@@ -178,6 +174,13 @@ impl Recording {
     #[must_use]
     pub fn manifest_path(&self) -> &Path {
         &self.manifest_path
+    }
+
+    /// Has replaced manifests closed by whoever receives them. A file that has lost its name is freed when it is closed,
+    /// and where the file system discards what it frees, that takes milliseconds. Without a place in the channel it is
+    /// done here.
+    pub fn close_elsewhere(&mut self, closer: SyncSender<File>) {
+        self.closer = Some(closer);
     }
 
     /// Learns what Zoom granted. May come again after a reconnection, also for a part of the media.
@@ -271,7 +274,12 @@ impl Recording {
         // What could not be told is not tried with every packet, but with the flushes.
         self.told = self.news();
         self.changed = stored.is_err();
-        stored
+        let old = stored?;
+        if let (Some(closer), Some(old)) = (&self.closer, old) {
+            // One that finds no room comes back and is closed here.
+            drop(closer.try_send(old));
+        }
+        Ok(())
     }
 
     fn news(&self) -> News {

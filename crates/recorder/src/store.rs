@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rtms_protocol::UnixMillis;
@@ -76,6 +76,7 @@ pub fn unfinished(data_dir: &Path) -> Unfinished {
     open.sort_unstable();
     let mut found = Unfinished { left: Vec::new(), others: manifest_paths(data_dir) };
     found.others.retain(|path| open.binary_search(path).is_err());
+    open.retain(|path| !never_begun(data_dir, path));
     for stored in open.into_iter().filter_map(stored) {
         if !stored.manifest.is_finished() {
             found.left.push(stored);
@@ -84,6 +85,19 @@ pub fn unfinished(data_dir: &Path) -> Unfinished {
         }
     }
     found
+}
+
+/// Whether a process died between the ledger and the first manifest at `path`. Then nothing is there, and what it left
+/// goes.
+fn never_begun(data_dir: &Path, path: &Path) -> bool {
+    let gone = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let Some(ledger) = Ledger::of(data_dir, path).filter(|ledger| gone && ledger.is_empty()) else {
+        return false;
+    };
+    if let Err(error) = remove_left_over(path).and_then(|()| ledger.close()) {
+        tracing::debug!(%error, "the ledger of a recording that was never begun stays behind");
+    }
+    true
 }
 
 fn stored(path: PathBuf) -> Option<StoredManifest> {

@@ -32,7 +32,7 @@ impl Recording {
         if let (Some(in_progress), Ok(())) = (&mut manifest.in_progress, &result) {
             in_progress.handed_over_at = Some(at);
         }
-        result.and(manifest.store(&self.manifest_path, Durability::Process))
+        result.and(manifest.store(&self.manifest_path, Durability::Process).map(drop))
     }
 
     /// Gives every file its final form, and writes the last manifest. Revoked: deletes every file instead, and keeps

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use rtms_protocol::{AudioData, MediaKind, MediaPacket, Product};
 use rtms_recorder::{
-    RecordingState, delete_recording, manifests, read_manifest, repair_recording, revoke_recording,
-    unfinished,
+    Recording, RecordingState, delete_recording, manifests, read_manifest, repair_recording,
+    revoke_recording, unfinished,
 };
 use serde_json::json;
 
 use crate::private::below;
-use crate::support::{Bench, at, sound, voice};
+use crate::support::{Bench, at, sound, spec, voice};
 use crate::video::{clip, picture};
 
 /// A call that begins a file with nearly every packet.
@@ -124,4 +124,48 @@ fn a_start_finds_what_was_left_and_nothing_else() {
     let mut found = unfinished(bench.dir.path());
     assert!(found.left.is_empty() && found.others().next().is_none() && !ledger.exists());
     assert_eq!(read_manifest(&path).unwrap().state, RecordingState::Complete);
+}
+
+/// The process died before the first manifest had its name: with the ledger alone, or with the manifest beside.
+#[test]
+fn a_recording_that_was_never_begun_leaves_nothing() {
+    for written in [None, Some(""), Some("{\"version\":1")] {
+        let mut bench = Bench::new(Product::Meeting, AudioData::Mixed);
+        let path = bench.rec().manifest_path().to_path_buf();
+        let ledger = bench.path(".unfinished").join(path.file_name().unwrap());
+        bench.end(1_000, RecordingState::Revoked).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&ledger, "").unwrap();
+        if let Some(written) = written {
+            fs::write(path.with_extension("json.tmp"), written).unwrap();
+        }
+        let mut found = unfinished(bench.dir.path());
+        assert!(found.left.is_empty() && found.others().next().is_none());
+        let files: Vec<_> = below(bench.dir.path()).into_iter().filter(|path| path.is_file()).collect();
+        assert_eq!(files, Vec::<PathBuf>::new());
+    }
+    // Where files were written down they are still to be found.
+    let mut bench = Bench::new(Product::Meeting, AudioData::Mixed);
+    bench.event(1, &json!({"event_type": 8}));
+    let path = bench.rec().manifest_path().to_path_buf();
+    bench.die();
+    fs::remove_file(&path).unwrap();
+    assert!(unfinished(bench.dir.path()).left.is_empty());
+    assert!(bench.path(".unfinished").join(path.file_name().unwrap()).exists());
+}
+
+/// Recordings of one name begin at the same time, on several threads.
+#[test]
+fn each_first_manifest_is_whole_and_has_a_name_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = || Recording::create(spec(dir.path(), Product::Phone)).unwrap().manifest_path().to_path_buf();
+    let mut paths: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    paths.sort_unstable();
+    assert_eq!(paths, rtms_recorder::manifest_paths(dir.path()));
+    assert_eq!(unfinished(dir.path()).left.len(), 8, "whole, each with its ledger");
+    let files = below(dir.path()).into_iter().filter(|path| path.is_file()).count();
+    assert_eq!(files, 16, "nothing is left beside them");
 }

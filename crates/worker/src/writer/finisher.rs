@@ -104,7 +104,8 @@ mod tests {
                     images: MediaSet::EMPTY,
                     server_urls: Vec::new(),
                 };
-                let slot = Slot::begin(Origin::New(Box::new(spec)), at, &disk);
+                let (closer, _) = std::sync::mpsc::sync_channel(1);
+                let slot = Slot::begin(Origin::New(Box::new(spec)), closer, at, &disk);
                 let (answer, receiver) = oneshot::channel();
                 let end = RecordingEnd { at, state: RecordingState::Complete, stop_reason: None };
                 finisher.finish(Ended { slot, end, answer });

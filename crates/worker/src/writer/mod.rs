@@ -6,6 +6,7 @@
 //! What has ended is finished on threads of its own (see [`finisher`]).
 
 mod batch;
+mod closer;
 mod disk;
 mod finisher;
 mod slot;
@@ -139,13 +140,18 @@ impl Writers {
     pub(crate) fn start() -> std::io::Result<Arc<Self>> {
         let disk = Arc::new(Disk::default());
         let finisher = Arc::new(finisher::Finisher::start(&disk)?);
+        let closer = closer::start()?;
         let mut queues = Vec::with_capacity(THREADS);
         for index in 0..THREADS {
             let (sender, receiver) = mpsc::channel(QUEUE);
-            let (disk, finisher) = (Arc::clone(&disk), Arc::clone(&finisher));
+            let helpers = thread::Helpers {
+                disk: Arc::clone(&disk),
+                finisher: Arc::clone(&finisher),
+                closer: closer.clone(),
+            };
             std::thread::Builder::new()
                 .name(format!("writer-{index}"))
-                .spawn(move || thread::run(receiver, &disk, &finisher))?;
+                .spawn(move || thread::run(receiver, &helpers))?;
             queues.push(sender);
         }
         Ok(Arc::new(Self { queues, next: AtomicU64::new(0), disk }))

@@ -1,5 +1,8 @@
 //! One recording on its thread: open, or still waiting for a disk that takes it.
 
+use std::fs::File;
+use std::sync::mpsc::SyncSender;
+
 use rtms_protocol::{MediaKind, UnixMillis};
 use rtms_recorder::{DropReason, Manifest, Progress, RecordError, Recording, RecordingEnd, repair_recording};
 
@@ -18,22 +21,24 @@ pub(super) enum Slot {
     /// Files are being written.
     Open(Box<Recording>),
     /// The disk has not taken the first manifest yet. Media is lost meanwhile, the rest is kept.
-    Waiting { origin: Origin, kept: Vec<Item>, lost: u64, tried_at: UnixMillis },
+    Waiting { origin: Origin, closer: SyncSender<File>, kept: Vec<Item>, lost: u64, tried_at: UnixMillis },
 }
 
 impl Slot {
-    pub(super) fn begin(origin: Origin, now: UnixMillis, disk: &Disk) -> Self {
-        let mut slot = Self::Waiting { origin, kept: Vec::new(), lost: 0, tried_at: now };
+    /// `closer` takes replaced manifests.
+    pub(super) fn begin(origin: Origin, closer: SyncSender<File>, now: UnixMillis, disk: &Disk) -> Self {
+        let mut slot = Self::Waiting { origin, closer, kept: Vec::new(), lost: 0, tried_at: now };
         slot.try_open(now, disk);
         slot
     }
 
     fn try_open(&mut self, now: UnixMillis, disk: &Disk) {
-        let Self::Waiting { origin, kept, lost, tried_at } = self else { return };
+        let Self::Waiting { origin, closer, kept, lost, tried_at } = self else { return };
         *tried_at = now;
         match open(origin, now) {
             Ok(mut recording) => {
                 recording.lost(DropReason::Disk, *lost);
+                recording.close_elsewhere(closer.clone());
                 let kept = std::mem::take(kept);
                 let mut opened = Self::Open(Box::new(recording));
                 kept.into_iter().for_each(|item| opened.record(item, disk));
@@ -231,6 +236,8 @@ fn count(items: &[Item]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
     use bytes::Bytes;
     use rtms_protocol::{MediaFrame, MediaSet, Product, StreamIdentity};
     use rtms_recorder::{Partition, RecordingSpec, RecordingState};
@@ -264,7 +271,8 @@ mod tests {
             server_urls: Vec::new(),
         };
         let disk = Disk::default();
-        let mut slot = Slot::begin(Origin::New(Box::new(spec)), START, &disk);
+        let (closer, _) = sync_channel(1);
+        let mut slot = Slot::begin(Origin::New(Box::new(spec)), closer, START, &disk);
         let mut late = Batch::default();
         late.push(sound(b"{}"));
         slot.batch(late, START, &disk);

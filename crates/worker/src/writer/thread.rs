@@ -4,7 +4,10 @@
 //! arrived meanwhile waits in the queue: a packet that is next there is not late.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -15,13 +18,21 @@ use super::finisher::{Ended, Finisher};
 use super::slot::Slot;
 use crate::metrics;
 
+/// What the writer threads share.
+pub(super) struct Helpers {
+    pub(super) disk: Arc<Disk>,
+    pub(super) finisher: Arc<Finisher>,
+    /// Where replaced manifests are closed.
+    pub(super) closer: SyncSender<File>,
+}
+
 /// Works until every handle and the pool itself are gone.
-pub(super) fn run(mut queue: mpsc::Receiver<Job>, disk: &Disk, finisher: &Finisher) {
+pub(super) fn run(mut queue: mpsc::Receiver<Job>, helpers: &Helpers) {
     let mut slots: HashMap<u64, Slot> = HashMap::new();
     while let Some(job) = queue.blocking_recv() {
         let key = job.key();
         // A fault in the recorder may cost one recording, never the others on this thread.
-        let worked = catch_unwind(AssertUnwindSafe(|| work(&mut slots, job, disk, finisher)));
+        let worked = catch_unwind(AssertUnwindSafe(|| work(&mut slots, job, helpers)));
         if worked.is_err() {
             slots.remove(&key);
             tracing::error!(
@@ -31,10 +42,11 @@ pub(super) fn run(mut queue: mpsc::Receiver<Job>, disk: &Disk, finisher: &Finish
     }
 }
 
-fn work(slots: &mut HashMap<u64, Slot>, job: Job, disk: &Disk, finisher: &Finisher) {
+fn work(slots: &mut HashMap<u64, Slot>, job: Job, helpers: &Helpers) {
+    let Helpers { disk, finisher, closer } = helpers;
     match job {
         Job::Open { key, origin, at } => {
-            slots.insert(key, Slot::begin(origin, at, disk));
+            slots.insert(key, Slot::begin(origin, closer.clone(), at, disk));
         }
         Job::Batch { key, batch, at, _budget } => {
             if let Some(slot) = slots.get_mut(&key) {
@@ -85,8 +97,6 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rtms_protocol::frame::encode_payload;
     use rtms_protocol::rtp::RtpPacket;
     use rtms_protocol::{
@@ -96,7 +106,7 @@ mod tests {
     use rtms_recorder::{Partition, RecordingEnd, RecordingSpec, RecordingState};
     use tokio::sync::{Semaphore, oneshot};
 
-    use super::super::{Batch, Item, Origin};
+    use super::super::{Batch, Item, Origin, closer};
     use super::*;
 
     const START: UnixMillis = UnixMillis(1_765_449_000_000);
@@ -160,7 +170,8 @@ mod tests {
         }
         drop(sender);
         let disk = Arc::new(Disk::default());
-        run(queue, &disk, &Finisher::start(&disk).expect("threads"));
+        let finisher = Arc::new(Finisher::start(&disk).expect("threads"));
+        run(queue, &Helpers { disk, finisher, closer: closer::start().expect("a thread") });
         let manifest = finished.blocking_recv().expect("answered").expect("finished");
         assert_eq!((manifest.dropped.behind, manifest.dropped.lost()), (1, 1), "4, and nothing else");
         assert_eq!((manifest.tracks[0].packets, manifest.tracks[0].gaps), (5, 1));
