@@ -19,7 +19,7 @@ use crate::body::{BodyError, BodyReader};
 use crate::delivery::Notifier;
 use crate::envelope::Envelope;
 use crate::metrics;
-use crate::outbox::{Appended, NewEvent, Outbox, OutboxError};
+use crate::outbox::{Appended, Kept, NewEvent, Outbox, OutboxError};
 use crate::sparingly::Sparingly;
 use crate::verify::{Admission, Gate, Refusal, Verified};
 
@@ -147,15 +147,16 @@ impl<O: Outbox> Intake<O> {
     async fn keep(&self, event: NewEvent, now: UnixMillis) -> Outcome {
         let stream = event.stream.clone();
         let action = event.action;
+        let before = self.notifier.moment();
         let write = self.outbox.append_for(self.notifier.worker_for(action), event, now);
         let kept = tokio::time::timeout(WRITE_PATIENCE, write).await;
         match kept {
-            Ok(Ok(Appended::New)) => {
+            Ok(Ok(Kept { appended: Appended::New, first })) => {
                 tracing::info!(%stream, action = action.word(), "event accepted");
-                self.notifier.accepted(stream);
+                self.notifier.accepted(stream, first, before);
                 ("accepted", received())
             }
-            Ok(Ok(Appended::Duplicate)) => {
+            Ok(Ok(Kept { appended: Appended::Duplicate, .. })) => {
                 ::metrics::counter!(metrics::DUPLICATES).increment(1);
                 tracing::debug!(%stream, action = action.word(), "the same delivery again, already accepted");
                 ("duplicate", received())

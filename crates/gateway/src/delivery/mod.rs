@@ -10,6 +10,7 @@ mod attempt;
 mod backoff;
 mod connections;
 mod dispatcher;
+mod looks;
 mod stream;
 mod workers;
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::attempt::Verdict;
 use super::backoff::backoff;
+use super::looks::Looks;
 use super::workers::{Condition, Worker, Workers};
 use crate::metrics;
 use crate::outbox::{Action, Assignment, EventId, Outbox, OutboxError, Waiting};
@@ -94,23 +95,29 @@ struct Delivery<'a, O> {
     stream: &'a str,
 }
 
-/// Delivers what waits for `stream`; returns when nothing does, or when told to stop.
+/// Delivers what waits for `stream`, beginning with `first` where that is known; returns when nothing waits, or when told
+/// to stop.
 pub(super) async fn deliver<O: Outbox>(
     outbox: &O,
     workers: &Workers,
+    looks: &Looks,
     stream: &str,
+    first: Option<Waiting>,
     stop: &CancellationToken,
 ) {
     let delivery = Delivery { outbox, workers, stream };
     let mut hand: Option<Hand> = None;
-    // What the outbox handed out with the delivery before.
-    let mut fetched: Option<Waiting> = None;
+    // What the outbox handed out already, with the delivery before.
+    let mut fetched = first;
     while !stop.is_cancelled() {
         // Before the attempt, so that a return during it is noticed.
         let mut returns = workers.returns();
         let found = match fetched.take() {
             Some(waiting) => Ok(Some(waiting)),
-            None => outbox.next(stream).await,
+            None => {
+                let _looking = looks.look();
+                outbox.next(stream).await
+            }
         };
         let waiting = match found {
             Ok(Some(waiting)) => waiting,

@@ -5,8 +5,10 @@ use rtms_protocol::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, Appended, Assignment, DEDUP_MS, EventId, NewEvent, STREAM_MEMORY_MS, Waiting};
+use super::{Action, Appended, Assignment, DEDUP_MS, EventId, Kept, NewEvent, STREAM_MEMORY_MS, Waiting};
 
+/// The largest body that is handed out when it is kept, in bytes; Zoom's have a few hundred.
+const LARGEST_AT_HAND: usize = 16 * 1024;
 /// The oldest event of a stream, and what is known of the stream.
 const NEXT: &str = "SELECT event.id, action, event_ts, received, body, stopped_ts, worker, confirmed
     FROM event LEFT JOIN stream USING (stream) WHERE event.stream = ?1 ORDER BY event.id LIMIT 1";
@@ -54,31 +56,55 @@ pub(super) fn append(
     event: &NewEvent,
     worker: Option<&str>,
     now: UnixMillis,
-) -> rusqlite::Result<Appended> {
+) -> rusqlite::Result<Kept> {
     let digest = Sha256::digest(&event.body);
-    let seen = db
-        .prepare_cached("SELECT received FROM digest WHERE digest = ?1")?
-        .query_row([digest.as_slice()], |row| row.get::<_, i64>(0))
-        .optional()?;
-    if seen.is_some_and(|at| now.since(UnixMillis(at)) < DEDUP_MS) {
-        return Ok(Appended::Duplicate);
+    let unseen = db
+        .prepare_cached(
+            "INSERT INTO digest (digest, received) VALUES (?1, ?2)
+             ON CONFLICT (digest) DO UPDATE SET received = excluded.received WHERE received <= ?3",
+        )?
+        .execute(params![digest.as_slice(), now.0, now.plus(-DEDUP_MS).0])?;
+    if unseen == 0 {
+        return Ok(Kept { appended: Appended::Duplicate, first: None });
     }
-    db.prepare_cached("INSERT OR REPLACE INTO digest (digest, received) VALUES (?1, ?2)")?
-        .execute(params![digest.as_slice(), now.0])?;
     db.prepare_cached(
         "INSERT INTO event (stream, action, event_ts, received, body) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute(params![event.stream, event.action.code(), event.event_ts.0, now.0, &event.body[..]])?;
+    let id = EventId(db.last_insert_rowid());
     let stopped = (event.action == Action::Stopped).then_some(event.event_ts.0);
-    db.prepare_cached(
-        "INSERT INTO stream (stream, stopped_ts, seen, worker) VALUES (?1, ?2, ?3, ?5)
-         ON CONFLICT (stream) DO UPDATE SET
-            seen = excluded.seen,
-            worker = ifnull(worker, excluded.worker),
-            stopped_ts = nullif(max(ifnull(stopped_ts, ?4), ifnull(excluded.stopped_ts, ?4)), ?4)",
-    )?
-    .execute(params![event.stream, stopped, now.0, i64::MIN, worker])?;
-    Ok(Appended::New)
+    let new_stream = db
+        .prepare_cached(
+            "INSERT INTO stream (stream, stopped_ts, seen, worker) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (stream) DO NOTHING",
+        )?
+        .execute(params![event.stream, stopped, now.0, worker])?;
+    if new_stream == 0 {
+        db.prepare_cached(
+            "UPDATE stream SET
+                seen = ?3,
+                worker = ifnull(worker, ?5),
+                stopped_ts = nullif(max(ifnull(stopped_ts, ?4), ifnull(?2, ?4)), ?4)
+             WHERE stream = ?1",
+        )?
+        .execute(params![event.stream, stopped, now.0, i64::MIN, worker])?;
+    }
+    let first = if event.body.len() > LARGEST_AT_HAND {
+        None
+    } else if new_stream == 0 {
+        next(db, &event.stream)?.filter(|waiting| waiting.id == id)
+    } else {
+        // Nothing waits for a stream that is not known.
+        Some(Waiting {
+            id,
+            action: event.action,
+            received: now,
+            body: event.body.clone(),
+            over: false,
+            assignment: worker.map(|worker| Assignment { worker: worker.to_owned(), confirmed: false }),
+        })
+    };
+    Ok(Kept { appended: Appended::New, first })
 }
 
 /// The oldest waiting event of a stream.

@@ -66,6 +66,16 @@ pub enum Appended {
     Duplicate,
 }
 
+/// What an `append` did, and what came of it at once.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Whether it was added.
+    pub appended: Appended,
+    /// The event, where it is the oldest of its stream that waits: whoever delivers it need not ask for it. Never a large
+    /// one, so that many may be on their way.
+    pub first: Option<Waiting>,
+}
+
 /// A waiting event's number: unique, growing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub i64);
@@ -130,7 +140,7 @@ pub trait Outbox: Send + Sync + 'static {
         event: NewEvent,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Appended, OutboxError>> + Send {
-        self.append_for(None, event, now)
+        async move { Ok(self.append_for(None, event, now).await?.appended) }
     }
 
     /// The same; a stream that has no worker yet is given `worker` in the same write, unconfirmed.
@@ -142,7 +152,7 @@ pub trait Outbox: Send + Sync + 'static {
         worker: Option<String>,
         event: NewEvent,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<Appended, OutboxError>> + Send;
+    ) -> impl Future<Output = Result<Kept, OutboxError>> + Send;
 
     /// The oldest event of a stream that waits.
     fn next(&self, stream: &str) -> impl Future<Output = Result<Option<Waiting>, OutboxError>> + Send;

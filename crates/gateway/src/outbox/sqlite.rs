@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use super::schema::OpenError;
 use super::{
-    Appended, Assignment, EventId, NewEvent, Outbox, OutboxError, Pending, Waiting, database, schema,
+    Appended, Assignment, EventId, Kept, NewEvent, Outbox, OutboxError, Pending, Waiting, database, schema,
 };
 
 /// Requests that may wait for the thread; beyond it callers hear `Busy`.
@@ -32,7 +32,7 @@ const NONE: i64 = i64::MAX;
 type Reply<T> = oneshot::Sender<Result<T, OutboxError>>;
 
 enum Request {
-    Append(Option<String>, NewEvent, UnixMillis, Reply<Appended>),
+    Append(Option<String>, NewEvent, UnixMillis, Reply<Kept>),
     Next(String, Reply<Option<Waiting>>),
     Settled(EventId, Reply<()>),
     Delivered(String, EventId, Option<Assignment>, Reply<Option<Waiting>>),
@@ -103,7 +103,7 @@ impl Outbox for SqliteOutbox {
         worker: Option<String>,
         event: NewEvent,
         now: UnixMillis,
-    ) -> Result<Appended, OutboxError> {
+    ) -> Result<Kept, OutboxError> {
         let (reply, answer) = oneshot::channel();
         self.requests.try_send(Request::Append(worker, event, now, reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => OutboxError::Busy,
@@ -304,7 +304,7 @@ impl Request {
         match self {
             Self::Append(worker, event, now, reply) => {
                 let kept = database::append(db, &event, worker.as_deref(), now);
-                *events += u64::from(matches!(kept, Ok(Appended::New)));
+                *events += u64::from(matches!(kept, Ok(Kept { appended: Appended::New, .. })));
                 later(kept, reply)
             }
             Self::Next(stream, reply) => later(database::next(db, &stream), reply),

@@ -155,6 +155,40 @@ async fn a_delivery_notes_the_taker_and_hands_out_the_next_in_one_step() {
 }
 
 #[tokio::test]
+async fn what_is_handed_out_with_the_writing_is_what_asking_would_bring() {
+    let dir = folder();
+    let outbox = SqliteOutbox::open(dir.path()).unwrap();
+    let worker = || Some("http://one".to_owned());
+    let mut handed_out = 0;
+    // New, behind another, known with a worker and without, stopped before, over, too large to be handed out.
+    let large = "x".repeat(64 * 1024);
+    let steps = [
+        (Action::Started, 5, "a", worker(), true),
+        (Action::Stopped, 9, "b", None, false),
+        (Action::Started, 7, "c", worker(), false),
+        (Action::Started, 12, "d", None, true),
+        (Action::Started, 8, "e", None, true),
+        (Action::Other, 20, large.as_str(), None, true),
+    ];
+    for (action, ts, body, worker, alone) in steps {
+        let kept = outbox.append_for(worker, event("s", action, ts, body), UnixMillis(50)).await.unwrap();
+        let next = outbox.next("s").await.unwrap().unwrap();
+        assert_eq!(kept.first.is_some(), alone && body.len() == 1, "{body:.9}");
+        if let Some(first) = kept.first {
+            assert_eq!(format!("{first:?}"), format!("{next:?}"));
+            handed_out += 1;
+        }
+        // What waits behind the second goes with the third; from then on each is alone.
+        if body == "c" || alone && body != "a" {
+            while let Some(waiting) = outbox.next("s").await.unwrap() {
+                outbox.settled(waiting.id).await.unwrap();
+            }
+        }
+    }
+    assert_eq!(handed_out, 3);
+}
+
+#[tokio::test]
 async fn a_stream_is_given_a_worker_with_its_first_event_and_keeps_it() {
     let dir = folder();
     let outbox = SqliteOutbox::open(dir.path()).unwrap();
@@ -167,7 +201,7 @@ async fn a_stream_is_given_a_worker_with_its_first_event_and_keeps_it() {
     // What was accepted before changes nothing.
     let repeated = event("t", Action::Started, 1, "a");
     let kept = outbox.append_for(Some("http://one".to_owned()), repeated, UnixMillis(6)).await.unwrap();
-    assert_eq!(kept, Appended::Duplicate);
+    assert_eq!((kept.appended, kept.first.is_some()), (Appended::Duplicate, false));
     assert!(outbox.next("t").await.unwrap().is_none());
 }
 
