@@ -62,7 +62,7 @@ pub(crate) struct Connections {
     /// How long an idle connection is kept.
     keep: Duration,
     /// Those that nobody uses, the one used last at the back.
-    idle: Mutex<VecDeque<Open>>,
+    idle: Mutex<VecDeque<Box<Open>>>,
 }
 
 impl Connections {
@@ -130,13 +130,13 @@ impl Connections {
     }
 
     /// An idle connection, unless that was idle for too long.
-    fn take(&self) -> Option<Open> {
+    fn take(&self) -> Option<Box<Open>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.pop_back().filter(|open| open.since.elapsed() < self.keep)
     }
 
     /// Keeps a connection for the next request, where both sides want that.
-    async fn give_back(&self, mut open: Open) {
+    async fn give_back(&self, mut open: Box<Open>) {
         open.settle().await;
         if open.sender.is_ready() && open.connection.is_some() {
             open.since = Instant::now();
@@ -144,7 +144,7 @@ impl Connections {
         }
     }
 
-    async fn connect(&self) -> Result<Open, Problem> {
+    async fn connect(&self) -> Result<Box<Open>, Problem> {
         let stream = self.connector.clone().oneshot(self.origin.clone()).await;
         let stream = stream.map_err(|error| Problem::Unreachable(error.into()))?;
         let (sender, connection) = Builder::new()
@@ -152,7 +152,7 @@ impl Connections {
             .handshake(stream)
             .await
             .map_err(|error| Problem::Unreachable(error.into()))?;
-        Ok(Open { sender, connection: Some(connection), since: Instant::now() })
+        Ok(Box::new(Open { sender, connection: Some(connection), since: Instant::now() }))
     }
 }
 
@@ -163,7 +163,7 @@ struct Unanswered {
     request: Option<Request<Full<Bytes>>>,
 }
 
-/// One connection.
+/// One connection. Boxed wherever it goes: it is large.
 struct Open {
     sender: SendRequest<Full<Bytes>>,
     /// `None` when it has ended: what still waits for it hears so by its being dropped.
