@@ -8,9 +8,9 @@ use rtms_protocol::{Event, UnixMillis};
 use crate::counters::{DropReason, Dropped};
 use crate::manifest::{EventEntry, InterruptionEntry, JumpEntry, Manifest};
 
-/// Most events of one recording, and most bytes of their fields.
+/// Most events of one recording, and most bytes of their JSON.
 const EVENTS_KEPT: usize = 10_000;
-const EVENT_BYTES_KEPT: usize = 1024 * 1024;
+const EVENT_BYTES_KEPT: usize = 2 * 1024 * 1024;
 /// Most interruptions and jumps of one recording.
 const NOTES_KEPT: usize = 1_000;
 /// Longest cause of an interruption, characters.
@@ -72,7 +72,7 @@ impl Journal {
     pub(crate) fn resume(manifest: &Manifest) -> Self {
         let away = manifest.interruptions.last().is_some_and(|entry| entry.resumed_at.is_none());
         Self {
-            event_bytes: manifest.events.iter().map(|event| json_bytes(&event.fields)).sum(),
+            event_bytes: manifest.events.iter().map(|event| event.json().len()).sum(),
             events: manifest.events.clone(),
             interruptions: manifest.interruptions.clone(),
             jumps: manifest.jumps.clone(),
@@ -82,23 +82,14 @@ impl Journal {
     }
 
     pub(crate) fn event(&mut self, event: &Event, heard_at: UnixMillis) {
-        let mut fields = event.fields.clone();
-        for own in ["event_type", "name", "timestamp", "word"] {
-            fields.remove(own);
-        }
-        let bytes = json_bytes(&fields);
+        let Ok(entry) = EventEntry::of(event, heard_at) else { return };
+        let bytes = entry.json().len();
         if self.events.len() >= EVENTS_KEPT || self.event_bytes + bytes > EVENT_BYTES_KEPT {
             self.dropped.count(DropReason::ManifestFull);
             return;
         }
         self.event_bytes += bytes;
-        self.events.push(EventEntry {
-            event_type: event.code,
-            name: event.name.to_owned(),
-            word: event.word().to_owned(),
-            timestamp: event.timestamp.unwrap_or(heard_at),
-            fields,
-        });
+        self.events.push(entry);
     }
 
     pub(crate) fn jump(&mut self, jump: JumpEntry) {
@@ -208,10 +199,6 @@ impl Journal {
             entry.lost_ms = hole.until.since(hole.from).max(0);
         }
     }
-}
-
-fn json_bytes(fields: &serde_json::Map<String, serde_json::Value>) -> usize {
-    serde_json::to_vec(fields).map_or(0, |json| json.len())
 }
 
 #[cfg(test)]

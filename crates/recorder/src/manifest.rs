@@ -3,6 +3,7 @@
 //! Its JSON is read by operators and scripts, so names and meanings are fixed; adding is free. It is replaced in one
 //! step, so a reader never sees half of one. A revoked recording keeps only what proves the deletion.
 
+mod event;
 mod track;
 
 use std::fs::File;
@@ -10,7 +11,6 @@ use std::path::{Component, Path, PathBuf};
 
 use rtms_protocol::{MediaParams, Product, StopReason, StreamIdentity, UnixMillis};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::clock::ClockEdge;
 use crate::counters::Dropped;
@@ -20,6 +20,7 @@ use crate::iso;
 use crate::people::Turn;
 use crate::totals::Totals;
 
+pub use self::event::EventEntry;
 pub(crate) use self::track::COMBINED;
 pub use self::track::{Becoming, FileEntry, ParticipantEntry, ShownEntry, TrackEntry};
 
@@ -55,23 +56,6 @@ impl From<StopReason> for StopNote {
     fn from(reason: StopReason) -> Self {
         Self { code: reason.code(), name: reason.name().to_owned() }
     }
-}
-
-/// An event from Zoom, as it came.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EventEntry {
-    /// Zoom's number.
-    pub event_type: i64,
-    /// Its name.
-    pub name: String,
-    /// Our word for it, as in the events file.
-    #[serde(default)]
-    pub word: String,
-    /// Zoom's clock, ms.
-    pub timestamp: UnixMillis,
-    /// What else came.
-    #[serde(flatten)]
-    pub fields: Map<String, Value>,
 }
 
 /// A time without a connection.
@@ -328,6 +312,8 @@ pub fn contained(data_dir: &Path, file: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn sample() -> Manifest {

@@ -203,7 +203,7 @@ fn clock(
     audio_zero: Option<UnixMillis>,
     now: UnixMillis,
 ) -> StreamClock {
-    let told = manifest.events.iter().any(|event| event.event_type == FIRST_PACKET_TIMESTAMP);
+    let told = manifest.events.iter().any(|event| event.event_type() == Some(FIRST_PACKET_TIMESTAMP));
     let source = if told { ZeroSource::Event } else { ZeroSource::Media };
     let zero =
         audio_zero.map(|zero| (zero, ZeroSource::Audio)).or(manifest.time_zero.map(|zero| (zero, source)));
