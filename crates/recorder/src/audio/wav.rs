@@ -20,8 +20,10 @@ use super::note::WavNote;
 use crate::error::RecordError;
 use crate::files::{CHUNK_BYTES, beside, create_private, remove};
 
-/// Bytes gathered before they are written. Small, because thousands of tracks are open at once.
-const BUFFER_BYTES: usize = 4096;
+/// Most bytes gathered before they are written: a tenth of a second of the widest sound.
+const BUFFER_BYTES: usize = 24 * 1024;
+/// What is kept free for them at first: a tenth of a second of most sound.
+const FIRST_BYTES: usize = 4 * 1024;
 
 /// Writes one WAV file from front to end.
 #[derive(Debug)]
@@ -127,6 +129,9 @@ impl WavWriter {
         if bytes.len() > BUFFER_BYTES {
             self.put(bytes, self.spec.offset(position))?;
         } else {
+            if self.buffer.capacity() == 0 {
+                self.buffer.reserve_exact(FIRST_BYTES);
+            }
             self.buffer.extend_from_slice(bytes);
         }
         self.frames = position + bytes.len() as u64 / self.spec.frame_bytes();
@@ -143,6 +148,8 @@ impl WavWriter {
             return Ok(());
         }
         self.write_buffer()?;
+        // Of thousands of recordings few are written to at any moment: no buffer between the flushes.
+        self.buffer = Vec::new();
         self.put(&header(self.spec, self.frames, self.note), 0)?;
         self.in_header = self.frames;
         Ok(())
@@ -319,19 +326,21 @@ mod tests {
 
     #[test]
     fn goes_on_after_a_crash_at_the_last_whole_frame() {
+        const WRITTEN: usize = BUFFER_BYTES + 2;
         let dir = tempfile::tempdir().expect("tempdir");
         let mut wav = writer(dir.path());
-        wav.write_at(0, &vec![7; 10_000]).expect("taken");
+        wav.write_at(0, &vec![7; WRITTEN]).expect("taken");
         let path = wav.path().to_path_buf();
         drop(wav);
         // The samples are there, the header says 0, half a frame hangs behind.
         let file = OpenOptions::new().write(true).open(&path).expect("open");
-        file.write_all_at(&[9], HEADER_BYTES + 10_000).expect("written");
+        file.write_all_at(&[9], HEADER_BYTES + WRITTEN as u64).expect("written");
         let mut wav = WavWriter::resume(path).expect("ours");
-        assert_eq!(wav.frames(), 5_000);
-        wav.write_at(5_000, &[8, 8]).expect("taken");
+        let frames = WRITTEN as u64 / 2;
+        assert_eq!(wav.frames(), frames);
+        wav.write_at(frames, &[8, 8]).expect("taken");
         wav.flush().expect("flushed");
-        assert_eq!(samples(wav.path())[9_998..], [7, 7, 8, 8]);
+        assert_eq!(samples(wav.path())[WRITTEN - 2..], [7, 7, 8, 8]);
     }
 
     #[test]
@@ -374,19 +383,23 @@ mod tests {
 
     #[test]
     fn a_refused_write_keeps_what_was_taken_before() {
+        const NEARLY_FULL: usize = BUFFER_BYTES - 96;
         let dir = tempfile::tempdir().expect("tempdir");
         let mut wav = writer(dir.path());
         wav.flush().expect("flushed");
-        wav.write_at(0, &[1; 4_000]).expect("taken");
+        let end = NEARLY_FULL as u64 / 2;
+        wav.write_at(0, &[1; NEARLY_FULL]).expect("taken");
         let hidden = dir.path().join("hidden");
         fs::rename(wav.path(), &hidden).expect("moved away");
-        assert!(wav.write_at(2_000, &[2; 200]).is_err_and(|error| error.is_disk()));
-        assert_eq!(wav.frames(), 2_000);
+        assert!(wav.write_at(end, &[2; 200]).is_err_and(|error| error.is_disk()));
+        assert_eq!(wav.frames(), end);
         fs::rename(&hidden, wav.path()).expect("moved back");
-        wav.write_at(3_000, &[3; 200]).expect("taken");
+        wav.write_at(end + 1_000, &[3; 200]).expect("taken");
         wav.flush().expect("flushed");
         let got = samples(wav.path());
-        assert_eq!((got[3_999], got[4_000], got[5_999], got[6_000]), (1, 0, 0, 3));
+        let bytes =
+            [NEARLY_FULL - 1, NEARLY_FULL, NEARLY_FULL + 1_999, NEARLY_FULL + 2_000].map(|at| got[at]);
+        assert_eq!(bytes, [1, 0, 0, 3]);
     }
 
     #[test]

@@ -38,7 +38,8 @@ async fn a_full_disk_costs_a_hole_and_nothing_else() {
     let health = until_health(&system, "degraded", Duration::from_secs(10)).await;
     assert!(health["reason"].as_str().is_some_and(|reason| reason.contains("audio")), "{health}");
     assert_eq!(health["activeEngagements"], COUNT);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // The stereo files are full first. The parties' own follow, and then what a writer gathers meanwhile is used up.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     worker.until_streaming(&system, COUNT, Duration::from_secs(1)).await;
     worker.limit_files(None);
     until_health(&system, "ok", Duration::from_secs(20)).await;
