@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rtms_protocol::session::{CloseCause, Notice, Phase, SocketId, Wake};
+use rtms_protocol::session::{CloseCause, Notice, Phase, SocketId, SocketKind, Wake};
 use rtms_protocol::{Input, Instant, MediaFrame, Output, Session, SessionConfig};
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
@@ -166,7 +166,8 @@ impl Client {
         self.session.handle_input(Instant(self.epoch.elapsed()), input);
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
+    /// [`Client::next`] for a task that polls other things too.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
         self.ringer.wakes(cx.waker());
         loop {
             if let Some(event) = self.obey() {
@@ -186,7 +187,7 @@ impl Client {
     fn obey(&mut self) -> Option<ClientEvent> {
         loop {
             match self.session.poll_output() {
-                Output::Open { socket, url, .. } => self.open(socket, &url),
+                Output::Open { socket, kind, url } => self.open(socket, kind, &url),
                 Output::Send(socket, text) => {
                     if let Some(socket) = self.socket(socket) {
                         socket.send(text);
@@ -216,10 +217,10 @@ impl Client {
         }
     }
 
-    fn open(&mut self, id: SocketId, url: &str) {
+    fn open(&mut self, id: SocketId, kind: SocketKind, url: &str) {
         match self.options.policy.check(url) {
             Ok(target) => {
-                let connecting = connect(target, Arc::clone(&self.options));
+                let connecting = connect(target, kind, Arc::clone(&self.options));
                 self.sockets.push(Socket::new(id, self.ringer.bell(), connecting));
             }
             Err(refused) => self.input(Input::Closed(id, CloseCause::NotAllowed(refused.to_string()))),

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rtms_protocol::session::CloseCause;
+use rtms_protocol::session::{CloseCause, SocketKind};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
@@ -23,15 +23,19 @@ use crate::url_policy::Target;
 /// A TCP connection, with TLS or without, that brings no more than its bounds allow.
 pub(crate) type Stream = Bounded<Either<TcpStream, TlsStream<TcpStream>>>;
 
-/// What the WebSocket layer reads at a time, in bytes. It clears as much before each read, and what is read stays as
-/// long as its messages do: so little more than one message of sound. A longer message is read in as many pieces.
-const READ_BUFFER: usize = 4 * 1024;
+/// What the WebSocket layer reads at a time from a media socket, in bytes. It keeps as much for as long as the socket
+/// lives, and clears it before each read: so little more than one message of sound. A longer message is read in as many
+/// pieces.
+const MEDIA_READ_BUFFER: usize = 2 * 1024;
+/// The same for signaling, which has little to say.
+const SIGNALING_READ_BUFFER: usize = 1024;
 /// Our messages are small; a peer that reads none of them is gone.
 const MAX_WRITE_BUFFER: usize = 256 * 1024;
 
 /// Opens a WebSocket to `target`. The session keeps the deadline; dropping the future gives up.
 pub(crate) async fn connect(
     target: Target,
+    kind: SocketKind,
     options: Arc<ClientOptions>,
 ) -> Result<WebSocketStream<Stream>, CloseCause> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
@@ -50,8 +54,12 @@ pub(crate) async fn connect(
     };
     // One byte more than is kept: what a skipped message leaves behind.
     let most = options.bounds.max_message_bytes.saturating_add(1);
+    let read_buffer = match kind {
+        SocketKind::Signaling => SIGNALING_READ_BUFFER,
+        SocketKind::Media(_) => MEDIA_READ_BUFFER,
+    };
     let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
+        .read_buffer_size(read_buffer)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(Some(most))

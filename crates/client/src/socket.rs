@@ -19,6 +19,9 @@ use crate::connect::Stream;
 /// Messages that may wait for a peer that does not read; we send a handful in a minute.
 const MOST_WAITING: usize = 256;
 
+/// Up to this size a message is copied out of the buffer that it came in, in bytes.
+const SMALL: usize = 2 * 1024;
+
 /// How long a closed socket may take for its goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -179,7 +182,13 @@ impl Socket {
 }
 
 fn frame(bytes: Bytes) -> SocketEvent {
-    skipped(&bytes).map_or(SocketEvent::Frame(bytes), SocketEvent::Skipped)
+    skipped(&bytes).map_or_else(|| SocketEvent::Frame(let_go(bytes)), SocketEvent::Skipped)
+}
+
+/// The message on its own. As it comes from the WebSocket layer it keeps the whole buffer that was read into, which then
+/// cannot be read into again: for a small one a copy is less.
+fn let_go(message: Bytes) -> Bytes {
+    if message.len() <= SMALL { Bytes::copy_from_slice(&message) } else { message }
 }
 
 fn broken(error: &Error) -> CloseCause {
