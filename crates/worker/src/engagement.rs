@@ -1,6 +1,9 @@
 //! One engagement, one task: it owns the client and the way to the recording, and nobody else touches either.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rtms_client::{Client, ClientEvent};
@@ -9,7 +12,7 @@ use rtms_protocol::{Input, UnixMillis};
 use rtms_recorder::{Manifest, RecordingEnd, RecordingState};
 use rtms_service::time::unix_millis;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::live::Tap;
 use crate::notices::{self, Teller};
@@ -17,8 +20,13 @@ use crate::settings::OnShutdown;
 use crate::view::{VideoAnswer, View};
 use crate::writer::{Batch, Item, Origin, SubmitError, WriterHandle, Writers, lost};
 
-/// How long media may wait for company before it goes to the writer.
-const BATCH_AGE: Duration = Duration::from_millis(100);
+/// The packet that comes when a batch is as old as this takes the batch along to the writer, ms: the task is awake then,
+/// and no timer has to wake it. Of packets of 20 ms six go together.
+const BATCH_RIPE_MS: i64 = 90;
+/// How long media waits for such a packet before it goes to the writer without.
+const BATCH_AGE: Duration = Duration::from_millis(120);
+/// Events that are taken before commands and the clock are looked at.
+const EVENTS_AT_ONCE: usize = 32;
 /// A batch of this size goes at once, bytes.
 const BATCH_BYTES: usize = 128 * 1024;
 /// A recording is flushed at least this often.
@@ -36,14 +44,28 @@ pub(crate) struct Engagement {
     pub(crate) commands: mpsc::Receiver<Input>,
 }
 
+/// What an engagement does next.
+enum Turn {
+    /// Somebody wants something; `None` when nobody ever will again.
+    Command(Option<Input>),
+    /// The batch goes to the writer, or a flush is due.
+    HandOver,
+    /// The stream is over.
+    Over,
+}
+
 /// An engagement whose recording is begun.
-struct Running {
+pub(crate) struct Running {
     client: Client,
+    commands: mpsc::Receiver<Input>,
     writer: WriterHandle,
     view: Arc<View>,
     batch: Batch,
     /// When the batch got its first item, or the last flush was asked for.
     since: Instant,
+    /// When the batch is to go with the next packet, our clock. A clock that is set costs one batch its company, or lets it
+    /// wait for the timer.
+    ripe_at: UnixMillis,
     outcome: Outcome,
     streamed: bool,
     /// Whether Zoom has paused the stream.
@@ -57,9 +79,9 @@ struct Running {
 }
 
 impl Engagement {
-    /// Runs to the end of the stream and finishes the recording.
-    pub(crate) async fn run(self) {
-        let Self { client, writers, view, origin, on_shutdown, mut commands } = self;
+    /// Begins the recording; `None` where there is no thread for it.
+    pub(crate) async fn begin(self) -> Option<Box<Running>> {
+        let Self { client, writers, view, origin, on_shutdown, commands } = self;
         let resumed = matches!(origin, Origin::Left { .. });
         let tap = Tap::new(Arc::clone(view.live()), origin.people());
         let writer = match writers.open(origin).await {
@@ -67,16 +89,18 @@ impl Engagement {
             Err(error) => {
                 let identity = view.identity();
                 tracing::error!(stream = %identity.stream_id, %error, "no recording is possible; restart the worker");
-                return;
+                return None;
             }
         };
         view.set_writer(writer.clone());
-        let mut running = Running {
+        Some(Box::new(Running {
             client,
+            commands,
             writer,
             view,
             batch: Batch::default(),
             since: Instant::now(),
+            ripe_at: UnixMillis(0),
             outcome: Outcome::Left,
             streamed: false,
             paused: false,
@@ -84,45 +108,67 @@ impl Engagement {
             on_shutdown,
             teller: Teller::default(),
             tap,
-        };
-        running.follow(&mut commands).await;
-        running.finish().await;
+        }))
     }
 }
 
 impl Running {
+    /// Runs to the end of the stream and finishes the recording.
+    pub(crate) async fn run(mut self: Box<Self>) {
+        self.follow().await;
+        Box::pin(self.finish()).await;
+    }
+
     /// Follows the stream until the session says that it is over.
-    async fn follow(&mut self, commands: &mut mpsc::Receiver<Input>) {
-        let timer = tokio::time::sleep_until(self.due());
-        tokio::pin!(timer);
+    async fn follow(&mut self) {
+        let mut timer = pin!(sleep_until(self.due()));
         loop {
-            tokio::select! {
-                biased;
-                command = commands.recv() => match command {
-                    Some(input) => self.on_command(input),
-                    // The registry is gone: so is the process, soon.
-                    None => self.client.tell(Input::Leave),
-                },
-                () = timer.as_mut() => {
-                    self.hand_over().await;
-                    timer.as_mut().reset(self.due());
-                }
-                event = self.client.next() => match event {
-                    Some(event) => {
-                        let was_empty = self.batch.is_empty();
-                        self.on_event(event);
-                        if self.batch.bytes() >= BATCH_BYTES {
-                            self.hand_over().await;
-                        }
-                        if was_empty {
-                            self.since = Instant::now();
-                            timer.as_mut().reset(self.due());
-                        }
-                    }
-                    None => return,
-                },
+            match poll_fn(|cx| self.poll_turn(cx, timer.as_mut())).await {
+                Turn::Command(Some(input)) => self.on_command(input),
+                // The registry is gone: so is the process, soon.
+                Turn::Command(None) => self.client.tell(Input::Leave),
+                Turn::HandOver => self.hand_over().await,
+                Turn::Over => return,
             }
         }
+    }
+
+    /// What is to be done next. What comes from Zoom is taken as it comes, several events in one go, because looking for
+    /// commands and at the clock costs as much as a packet; and then those are looked at, whatever else has come.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Turn> {
+        let mut more = true;
+        for _ in 0..EVENTS_AT_ONCE {
+            let Poll::Ready(event) = self.client.poll_next(cx) else {
+                more = false;
+                break;
+            };
+            let Some(event) = event else { return Poll::Ready(Turn::Over) };
+            let was_empty = self.batch.is_empty();
+            let now = UnixMillis(unix_millis());
+            self.on_event(event, now);
+            if was_empty {
+                (self.since, self.ripe_at) = (Instant::now(), now.plus(BATCH_RIPE_MS));
+                timer.as_mut().reset(self.due());
+            }
+            if self.batch.bytes() >= BATCH_BYTES || (now >= self.ripe_at && !self.batch.is_empty()) {
+                return Poll::Ready(Turn::HandOver);
+            }
+        }
+        if let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            return Poll::Ready(Turn::Command(command));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            // The batch that it was set for may have gone with a packet.
+            let due = self.due();
+            if due <= Instant::now() {
+                return Poll::Ready(Turn::HandOver);
+            }
+            timer.as_mut().reset(due);
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     fn on_command(&mut self, input: Input) {
@@ -136,8 +182,7 @@ impl Running {
         self.since + if self.batch.is_empty() { FLUSH_EVERY } else { BATCH_AGE }
     }
 
-    fn on_event(&mut self, event: ClientEvent) {
-        let now = UnixMillis(unix_millis());
+    fn on_event(&mut self, event: ClientEvent, now: UnixMillis) {
         match event {
             ClientEvent::Media(frame) => {
                 self.tap.media(&frame);
@@ -226,7 +271,7 @@ impl Running {
         }
     }
 
-    async fn finish(mut self) {
+    async fn finish(mut self: Box<Self>) {
         for _ in 0..LAST_ATTEMPTS {
             if self.batch.is_empty() {
                 break;
@@ -246,7 +291,7 @@ impl Running {
     }
 
     /// Leaves the recording for the next process.
-    async fn hand_on(self) {
+    async fn hand_on(self: Box<Self>) {
         let stream = &self.view.identity().stream_id;
         match self.writer.hand_over(self.batch, UnixMillis(unix_millis())).await {
             Some(Ok(())) => {
@@ -262,7 +307,7 @@ impl Running {
     }
 
     /// Finishes the recording.
-    async fn end(self) {
+    async fn end(self: Box<Self>) {
         let state = notices::state_of(&self.outcome, self.streamed || self.resumed);
         let stop_reason = match &self.outcome {
             Outcome::Stopped(reason) => *reason,

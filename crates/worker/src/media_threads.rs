@@ -64,6 +64,8 @@ impl MediaThreads {
         let Some(thread) = fewest else { return };
         thread.engagements.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(&thread.engagements));
+        // What an async block awaits it holds twice: once as it came and once as it is awaited. So only a pointer of it.
+        let engagement = Box::pin(engagement);
         tasks.spawn_on(
             async move {
                 let _place = place;

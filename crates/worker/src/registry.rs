@@ -360,14 +360,20 @@ impl Registry {
         let options = Arc::clone(&self.options);
         let on_shutdown = settings.on_shutdown;
         let video_is_chosen = settings.media.video_is_chosen();
-        self.threads.spawn(&self.tasks, async move {
-            let _entry = entry;
+        // On the heap as long as it begins: a task keeps the room for all that it ever holds at once.
+        let begin = Box::pin(async move {
             let mut client = Client::new(session, options);
             if let Some(user_id) = origin.video_user_id().filter(|_| video_is_chosen) {
                 let timestamp = UnixMillis(unix_millis());
                 client.tell(Input::ChooseVideo { user_id, subscribe: true, timestamp });
             }
-            Engagement { client, writers, view, origin, on_shutdown, commands }.run().await;
+            Engagement { client, writers, view, origin, on_shutdown, commands }.begin().await
+        });
+        self.threads.spawn(&self.tasks, async move {
+            let _entry = entry;
+            if let Some(running) = begin.await {
+                running.run().await;
+            }
         });
     }
 
