@@ -24,6 +24,8 @@ pub(crate) struct Load {
     /// Of each stream.
     pub(crate) duration: Duration,
     pub(crate) threads: u8,
+    /// Of the streams, how many percent are cut each minute.
+    pub(crate) cut_percent: u32,
 }
 
 /// What the generator says at its end.
@@ -101,6 +103,8 @@ impl Generator {
             .arg(load.duration.as_secs_f64().to_string())
             .arg("--threads")
             .arg(load.threads.to_string())
+            .arg("--cut-percent")
+            .arg(load.cut_percent.to_string())
             .stdout(Stdio::piped())
             .stderr(File::create(folder.join("generator.log"))?);
         Ok(Self { process: Process::spawn("rtms-simulator", &mut command)? })

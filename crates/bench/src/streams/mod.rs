@@ -51,6 +51,9 @@ pub(crate) struct Wanted {
     /// Only the worker, for a profiler: no ratios.
     #[arg(long)]
     only_worker: bool,
+    /// Of the streams, cut so many percent a minute; only for the worker, because the floor does not come back.
+    #[arg(long, default_value_t = 0, requires = "only_worker")]
+    cut_percent: u32,
 }
 
 impl Wanted {
@@ -103,6 +106,8 @@ struct Figures {
     late: Option<Late>,
     /// The same while the streams started, and until they were settled.
     late_starting: Option<Late>,
+    /// How often a stream was cut and came back, in all of the run.
+    interruptions: usize,
     /// Share of one core that the generator took in the window.
     generator_cores: f64,
     generator: Report,
@@ -150,6 +155,7 @@ impl Bench<'_> {
             ramp,
             duration: ramp + SETTLE + window + REST,
             threads: self.wanted.generator_threads,
+            cut_percent: self.wanted.cut_percent,
         };
         let generator = Generator::start(self.programs, &folder, &load, recorder.webhooks())?;
         let starts = (kind == Kind::Worker)
@@ -174,10 +180,13 @@ impl Bench<'_> {
         let taken = recorder.packets_in_the_end(report.audio_packets)?;
         let last_words = recorder.last_words();
         recorder.stop()?;
-        check::nothing_lost(kind, &folder.join("data"), &report, taken, load.duration)
+        let interruptions = check::nothing_lost(kind, &folder.join("data"), &report, taken, &load)
             .with_context(|| format!("{} streams, {kind:?}; {last_words}", self.streams))?;
         let grown_kib = rss_kib.saturating_sub(idle_kib);
-        Ok(figures(self.streams, &before, &after, grown_kib, (late_starting, late), report))
+        Ok(Figures {
+            interruptions,
+            ..figures(self.streams, &before, &after, grown_kib, (late_starting, late), report)
+        })
     }
 }
 
@@ -221,6 +230,7 @@ fn figures(
         packets,
         late,
         late_starting,
+        interruptions: 0,
         generator_cores: after.generator.saturating_sub(before.generator).as_secs_f64() / elapsed,
         generator,
     }

@@ -48,7 +48,9 @@ impl fmt::Display for Found {
             f,
             "\nNothing was lost. Triples are median, 99 %, worst; joined: median, worst, until the last was.\n\
              Starting: from the first start until 5 s after the last."
-        )
+        )?;
+        let cuts: usize = self.runs.iter().map(|run| run.worker.interruptions).sum();
+        if cuts > 0 { writeln!(f, "Streams came back from {cuts} cuts.") } else { Ok(()) }
     }
 }
 

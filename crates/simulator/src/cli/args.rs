@@ -281,6 +281,9 @@ pub(crate) struct LoadArgs {
     /// Threads that play; 0 takes one for each processor
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=64))]
     pub(crate) threads: u8,
+    /// Of the streams, cut so many percent a minute, at any time: media closed, ended or reset, or signaling, in turn
+    #[arg(long, default_value_t = 0.0, value_parser = percent, value_name = "PERCENT")]
+    pub(crate) cut_percent: f64,
     #[command(flatten)]
     pub(crate) faults: FaultArgs,
 }
@@ -298,6 +301,13 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
         _ => Err("a number of seconds from 0 to 86400 is needed, for example 2.5".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if (0.0..=1_000.0).contains(&percent) => Ok(percent),
+        _ => Err("a number from 0 to 1000 is needed, for example 10".to_owned()),
     }
 }
 

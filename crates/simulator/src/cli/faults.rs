@@ -128,6 +128,30 @@ impl FaultArgs {
     }
 }
 
+/// How media is cut under load, in turn; every fourth cut is one of signaling.
+const CUTS: [Cut; 3] = [Cut::Close, Cut::End, Cut::Reset];
+/// A stream under load that is cut repeats so many packets, if no other number is asked for: a second of them.
+const REPEATED: u32 = 50;
+/// What is left of a stream after its last cut, ms: enough to come back.
+const REST_MS: i64 = 5_000;
+
+/// Adds the cuts of stream `number` to its faults, of a load in which `percent` of the streams are cut each minute.
+pub(crate) fn add_cuts(faults: &mut Faults, number: u32, percent: f64, duration_ms: i64) {
+    let each = percent / 100.0 * duration_ms as f64 / 60_000.0;
+    let before = (f64::from(number) * each).floor() as u32;
+    let after = ((f64::from(number) + 1.0) * each).floor() as u32;
+    for cut in before..after {
+        let at_ms = fastrand::i64(1_000..(duration_ms - REST_MS).max(1_001));
+        match CUTS.get(cut as usize % 4) {
+            Some(&how) => faults.cut_media.push(CutAt { at_ms, how }),
+            None => faults.cut_signaling.push(CutAt { at_ms, how: Cut::End }),
+        }
+        faults.repeat_packets = faults.repeat_packets.max(REPEATED);
+    }
+    faults.cut_media.sort_by_key(|cut| cut.at_ms);
+    faults.cut_signaling.sort_by_key(|cut| cut.at_ms);
+}
+
 fn millis(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
@@ -137,6 +161,23 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+
+    #[test]
+    fn of_many_streams_so_many_are_cut_a_minute() {
+        let plan = |number| {
+            let mut faults = Faults::default();
+            add_cuts(&mut faults, number, 10.0, 90_000);
+            faults
+        };
+        let all: Vec<_> = (0..500).map(plan).collect();
+        let media: Vec<_> = all.iter().flat_map(|faults| &faults.cut_media).collect();
+        let signaling: Vec<_> = all.iter().flat_map(|faults| &faults.cut_signaling).collect();
+        assert_eq!(media.len() + signaling.len(), 75, "a tenth of 500, for a minute and a half");
+        assert!(CUTS.iter().all(|&how| media.iter().filter(|cut| cut.how == how).count() >= 18));
+        assert_eq!(signaling.len(), 18);
+        assert!(media.iter().chain(&signaling).all(|cut| (1_000..85_000).contains(&cut.at_ms)));
+        assert!(all.iter().all(|faults| (faults.repeat_packets > 0) != (faults == &Faults::default())));
+    }
 
     #[derive(Debug, Parser)]
     struct Line {

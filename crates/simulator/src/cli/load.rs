@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::args::LoadArgs;
 use super::call::{layout, made_up_id, sender};
 use super::settings::{self, Variables};
-use super::{Failure, start, stopped_by_signal};
+use super::{Failure, faults, start, stopped_by_signal};
 
 /// For everybody to finish after the last stream should have ended.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +34,8 @@ struct Players {
     product: Product,
     program: Arc<Program>,
     faults: Faults,
+    /// Of the streams, how many percent are cut each minute.
+    cut_percent: f64,
 }
 
 /// A stream that is over: when it began, counted from the first one, and what became of it.
@@ -54,6 +56,7 @@ pub(crate) async fn run(variables: &Variables, args: &LoadArgs) -> Result<bool, 
         product: args.scenario.product.into(),
         program: args.scenario.program(&args.files, &simulator)?,
         faults: args.faults.plan(),
+        cut_percent: args.cut_percent,
     };
     players.render();
     let seconds = players.program.scenario.duration_ms as f64 / 1000.0;
@@ -88,7 +91,7 @@ impl Players {
             let began = Duration::from_secs_f64(ramp * place / f64::from(streams));
             playing.spawn(async move {
                 tokio::time::sleep_until(first + began).await;
-                players.one(began).await
+                players.one(number, began).await
             });
         }
         while let Some(joined) = playing.join_next().await {
@@ -96,10 +99,11 @@ impl Players {
         }
     }
 
-    async fn one(&self, began: Duration) -> Option<Over> {
+    async fn one(&self, number: u32, began: Duration) -> Option<Over> {
         let identity =
             StreamIdentity { product: self.product, id: made_up_id("load"), stream_id: made_up_id("stream") };
-        let (program, faults) = (Arc::clone(&self.program), self.faults.clone());
+        let (program, mut faults) = (Arc::clone(&self.program), self.faults.clone());
+        faults::add_cuts(&mut faults, number, self.cut_percent, program.scenario.duration_ms);
         let plan = Plan { identity, program, faults, layout: self.layout };
         match engagement::run(&self.simulator, &self.sender, plan).await {
             Ok(Ended { stream, started, stopped }) => Some(Over {
