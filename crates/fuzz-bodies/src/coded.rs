@@ -18,6 +18,7 @@ use rtms_recorder::{
 use crate::choices::Choices;
 use crate::files::{tidy, wav};
 use crate::ogg;
+use crate::run::play;
 
 const START: i64 = 1_765_449_000_000;
 /// Packets and other happenings of one run.
@@ -33,17 +34,7 @@ const GRANTS: [(AudioCodec, SampleRate, Channels); 4] = [
 /// Records it, ends, and looks at what is left.
 pub fn coded(bytes: &[u8]) {
     read_again(bytes);
-    let parent = tempfile::tempdir().expect("a temporary folder");
-    let dir = parent.path().join("data");
-    let mut choices = Choices::new(bytes);
-    let mut run = Run::new(&dir, &mut choices);
-    for _ in 0..MOST_STEPS {
-        if choices.is_done() {
-            break;
-        }
-        run = run.step(&mut choices);
-    }
-    run.end();
+    play(bytes, MOST_STEPS, Run::new, Run::step, Run::end);
 }
 
 /// A packet that is one is written and read as the same.

@@ -18,6 +18,7 @@ mod files;
 mod frames;
 mod ogg;
 mod recording;
+mod run;
 mod session;
 mod timeline;
 mod webhooks;

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::choices::Choices;
 use crate::files::{below, tidy, wav};
+use crate::run::play;
 
 const START: i64 = 1_765_449_000_000;
 /// Packets and other happenings of one run.
@@ -31,19 +32,7 @@ const PACKET_MS: i64 = 255;
 
 /// Records, ends, and looks at what is left.
 pub fn recording(bytes: &[u8]) {
-    let parent = tempfile::tempdir().expect("a temporary folder");
-    let dir = parent.path().join("data");
-    let mut choices = Choices::new(bytes);
-    let mut run = Run::new(&dir, &mut choices);
-    for _ in 0..MOST_STEPS {
-        if choices.is_done() {
-            break;
-        }
-        run = run.step(&mut choices);
-    }
-    run.end();
-    let outside = std::fs::read_dir(parent.path()).expect("the parent").count();
-    assert_eq!(outside, 1, "something was written beside the data folder");
+    play(bytes, MOST_STEPS, Run::new, Run::step, Run::end);
 }
 
 struct Run {
