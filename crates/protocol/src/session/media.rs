@@ -157,16 +157,22 @@ impl Session {
         let Some(kinds) = self.media.get(index).map(|media| media.kinds) else { return };
         let refused_kind = kind_of_refusal(status).filter(|kind| kinds.contains(*kind));
         let refusal = status.refusal();
+        // Without signaling Zoom refuses any media: that says nothing about this stream.
+        let bereft = !self.signaling.is_ready();
         self.notice(Notice::HandshakeRefused {
             kind: SocketKind::Media(kinds),
             status,
             reason: reason.clone(),
-            retry: refused_kind.is_some() || refusal != Refusal::Final || self.media_worked,
+            retry: refused_kind.is_some() || refusal != Refusal::Final || self.media_worked || bereft,
         });
         self.outputs.push_back(Output::Close(socket));
         self.forget(socket);
         match (refused_kind, refusal) {
             (Some(kind), _) => self.go_on_without(now, index, kind, status, &reason),
+            (None, Refusal::Final) if bereft => {
+                // Signaling is under way, and media is asked for again after it.
+                self.retry_media(now, index, None);
+            }
             (None, Refusal::Final) if self.media_worked => {
                 // What Zoom took a moment ago it refuses now: it lost our signaling, and has not told us yet.
                 self.retry_media(now, index, None);

@@ -131,6 +131,23 @@ fn a_final_refusal_after_media_waits_for_another_server_and_tries_nothing() {
 }
 
 #[test]
+fn media_refused_while_signaling_is_lost_comes_after_signaling() {
+    let mut story = Story::begin(config());
+    let signaling = story.signaling();
+    story.input(Input::Opened(signaling));
+    story.frame(signaling, &signaling_answer(0));
+    let media = story.media();
+    story.input(Input::Opened(media));
+    story.input(Input::Closed(signaling, lost()));
+    story.frame(media, &json!({"msg_type": 4, "status_code": 1, "reason": "no signaling"}));
+    assert_ne!(story.session.phase(), Phase::Ended);
+    story.wait(500);
+    assert_ne!(story.signaling(), signaling);
+    story.join();
+    assert_eq!(story.session.phase(), Phase::Streaming);
+}
+
+#[test]
 fn media_refused_for_good_after_it_had_worked_begins_with_signaling() {
     let mut story = Story::streaming();
     let signaling = story.signaling();
