@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::either::Either;
 
@@ -66,13 +66,15 @@ pub(crate) async fn connect(
         .max_frame_size(Some(most));
     let request = ClientRequestBuilder::new(target.uri.clone());
     let stream = Bounded::new(stream, options.bounds.clone());
-    let (socket, _) =
+    let (opened, _) =
         client_async_with_config(request, stream, Some(config)).await.map_err(|error| match &error {
             // A body could hold anything; the status is what helps.
             Error::Http(response) => failed("WebSocket with", &format!("HTTP status {}", response.status())),
             _ => failed("WebSocket with", &error),
         })?;
-    Ok(socket)
+    // Anew, because it would keep the buffer of the handshake for its messages, 4 KiB. The bounds see to it that nothing
+    // but the handshake was read.
+    Ok(WebSocketStream::from_raw_socket(opened.into_inner(), Role::Client, Some(config)).await)
 }
 
 /// The addresses of a name that may be connected to. It is what was looked up that is judged and connected to, so a name

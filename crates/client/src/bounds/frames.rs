@@ -157,6 +157,8 @@ pub(super) struct Frames {
     complete: Held,
     /// Headers seen since the last [`Frames::take_count`].
     count: u32,
+    /// Where the HTTP answer ended in what was passed on last.
+    answer_end: Option<usize>,
 }
 
 impl Frames {
@@ -167,12 +169,18 @@ impl Frames {
             message: Message::default(),
             complete: Held::default(),
             count: 0,
+            answer_end: None,
         }
     }
 
     /// How many frames began since the last call.
     pub(super) const fn take_count(&mut self) -> u32 {
         std::mem::replace(&mut self.count, 0)
+    }
+
+    /// Where the HTTP answer ended in what [`Frames::filter`] kept last, if it did; told once.
+    pub(super) const fn take_answer_end(&mut self) -> Option<usize> {
+        self.answer_end.take()
     }
 
     /// All complete messages were handed out: their room is free.
@@ -217,11 +225,13 @@ impl Frames {
                     let Some(byte) = chunk.get(at).copied() else { break };
                     let [_, b, c, d] = *tail;
                     *tail = [b, c, d, byte];
-                    if tail == b"\r\n\r\n" {
-                        self.stage = Stage::Header(Header::default());
-                    }
+                    let over = tail == b"\r\n\r\n";
                     at += 1;
                     kept += 1;
+                    if over {
+                        self.stage = Stage::Header(Header::default());
+                        self.answer_end = Some(kept);
+                    }
                 }
                 Stage::Header(header) => {
                     at += header.fill(chunk.get(at..).unwrap_or_default());

@@ -24,7 +24,7 @@ pub(crate) struct Bounded<S> {
     inner: S,
     frames: Frames,
     bucket: Bucket,
-    /// What did not fit into the last buffer: part of one header.
+    /// What did not fit into the last buffer, part of one header, or did not belong there: what came with the HTTP answer.
     rest: Vec<u8>,
     waiting: Option<Pin<Box<Sleep>>>,
     throttled: bool,
@@ -86,13 +86,18 @@ impl<S: AsyncRead + Unpin> Bounded<S> {
         Poll::Ready(Ok((read > 0).then_some(read)))
     }
 
-    /// Reads into `buf`, and keeps of it what is to be passed on; false at the end of the stream.
+    /// Reads into `buf`, and keeps of it what is to be passed on; false at the end of the stream. The HTTP answer ends a
+    /// read, so that whoever reads it holds nothing else.
     fn poll_chunk(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         let chunk = buf.filled_mut().get_mut(before..).unwrap_or_default();
         let came = !chunk.is_empty();
-        let kept = self.frames.filter(chunk);
+        let mut kept = self.frames.filter(chunk);
+        if let Some(end) = self.frames.take_answer_end() {
+            self.rest.extend_from_slice(chunk.get(end..kept).unwrap_or_default());
+            kept = end;
+        }
         buf.set_filled(before + kept);
         Poll::Ready(Ok(came))
     }
@@ -105,7 +110,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         // Whoever reads has handed out every message that was complete.
         this.frames.handed_out();
         loop {
-            this.emit(buf);
+            if buf.filled().len() == before {
+                this.emit(buf);
+            }
             if buf.filled().len() > before || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
