@@ -18,10 +18,19 @@ use tokio_util::either::Either;
 use crate::address::is_public;
 use crate::bounds::Bounded;
 use crate::client::ClientOptions;
+use crate::pace::Paced;
 use crate::url_policy::Target;
 
 /// A TCP connection, with TLS or without, that brings no more than its bounds allow.
-pub(crate) type Stream = Bounded<Either<TcpStream, TlsStream<TcpStream>>>;
+pub(crate) type Stream = Bounded<Either<Paced, TlsStream<Paced>>>;
+
+/// The connection below the bounds and TLS.
+pub(crate) fn paced(stream: &mut Stream) -> &mut Paced {
+    match stream.inner_mut() {
+        Either::Left(plain) => plain,
+        Either::Right(tls) => tls.get_mut().0,
+    }
+}
 
 /// What the WebSocket layer reads at a time from a media socket, in bytes. It keeps as much for as long as the socket
 /// lives, and clears it before each read: so little more than one message of sound. A longer message is read in as many
@@ -45,6 +54,7 @@ pub(crate) async fn connect(
     let addresses = permitted(&target, found).map_err(|e| failed("name", &e))?;
     let tcp = TcpStream::connect(&addresses[..]).await.map_err(|e| failed("TCP to", &e))?;
     tcp.set_nodelay(true).map_err(|e| failed("TCP to", &e))?;
+    let tcp = Paced::new(tcp);
     let stream = if target.tls {
         let name = ServerName::try_from(target.host.clone()).map_err(|e| failed("TLS with", &e))?;
         let connector = TlsConnector::from(Arc::clone(&options.tls.config));

@@ -27,6 +27,7 @@ mod bell;
 mod bounds;
 mod client;
 mod connect;
+mod pace;
 mod socket;
 mod tls;
 mod url_policy;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use rtms_protocol::MessageError;
-use rtms_protocol::session::{CloseCause, SocketId};
+use rtms_protocol::session::{CloseCause, SocketId, SocketKind};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::bell::Bell;
 use crate::bounds::skipped;
-use crate::connect::Stream;
+use crate::connect::{Stream, paced};
+use crate::pace::Rhythm;
 
 /// Messages that may wait for a peer that does not read; we send a handful in a minute.
 const MOST_WAITING: usize = 256;
@@ -46,27 +47,67 @@ pub(crate) enum SocketEvent {
 /// A socket, by the name the session gave it.
 pub(crate) struct Socket {
     pub(crate) id: SocketId,
+    pub(crate) is_signaling: bool,
     bell: Bell,
     state: State,
     waiting: VecDeque<Message>,
     unflushed: bool,
     told_throttled: bool,
+    /// How it rests between reads, where it may.
+    rhythm: Option<Rhythm>,
+    /// Whether everything is wanted as soon as it comes.
+    prompt: bool,
 }
 
 impl Socket {
     pub(crate) fn new(
         id: SocketId,
+        kind: SocketKind,
         bell: Bell,
         connecting: impl Future<Output = Result<WebSocketStream<Stream>, CloseCause>> + Send + 'static,
     ) -> Self {
         Self {
             id,
+            is_signaling: matches!(kind, SocketKind::Signaling),
             bell,
             state: State::Connecting(Box::pin(connecting)),
             waiting: VecDeque::new(),
             unflushed: false,
             told_throttled: false,
+            rhythm: None,
+            prompt: false,
         }
+    }
+
+    /// Lets it rest between reads once it is open, unless it is to be prompt.
+    pub(crate) const fn with_rhythm(mut self, rhythm: Rhythm, prompt: bool) -> Self {
+        (self.rhythm, self.prompt) = (Some(rhythm), prompt);
+        self
+    }
+
+    /// Whether everything is wanted as soon as it comes.
+    pub(crate) fn set_prompt(&mut self, prompt: bool) {
+        self.prompt = prompt;
+        self.set_pace();
+    }
+
+    fn set_pace(&mut self) {
+        if let State::Open(socket) = &mut self.state
+            && self.rhythm.is_some()
+        {
+            paced(socket.get_mut()).set_rhythm(self.rhythm.filter(|_| !self.prompt));
+            self.bell.again();
+        }
+    }
+
+    /// Ends a rest before its time; whether there was one.
+    pub(crate) fn end_rest(&mut self) -> bool {
+        let State::Open(socket) = &mut self.state else { return false };
+        let rested = self.rhythm.is_some() && paced(socket.get_mut()).end_rest();
+        if rested {
+            self.bell.again();
+        }
+        rested
     }
 
     /// Queues a text message; it leaves with the next poll.
@@ -77,13 +118,15 @@ impl Socket {
 
     /// Queues a close frame; reading goes on until the peer has closed too.
     pub(crate) fn finish(&mut self) {
+        self.set_prompt(true);
         self.waiting.push_back(Message::Close(None));
         self.bell.again();
     }
 
     /// Says goodbye in the background, for a second at most. Whoever is dead is not worth one: dropping the socket ends
     /// the connection at once.
-    pub(crate) fn close(self) {
+    pub(crate) fn close(mut self) {
+        self.set_prompt(true);
         if let State::Open(mut socket) = self.state {
             tokio::spawn(async move {
                 let _ = tokio::time::timeout(GOODBYE, async {
@@ -117,6 +160,7 @@ impl Socket {
             State::Connecting(connecting) => Poll::Ready(match ready!(connecting.as_mut().poll(cx)) {
                 Ok(socket) => {
                     self.state = State::Open(Box::new(socket));
+                    self.set_pace();
                     SocketEvent::Opened
                 }
                 Err(cause) => SocketEvent::Closed(cause),

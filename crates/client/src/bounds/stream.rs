@@ -47,6 +47,11 @@ impl<S> Bounded<S> {
         }
     }
 
+    /// What it bounds.
+    pub(crate) const fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
     /// Whether the peer ever had to wait because it sent too many frames.
     pub(crate) const fn was_throttled(&self) -> bool {
         self.throttled

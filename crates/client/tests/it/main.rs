@@ -5,4 +5,5 @@ mod doors;
 mod floods;
 mod goodbyes;
 mod resets;
+mod rests;
 mod zoom;

@@ -10,6 +10,7 @@ use rtms_protocol::session::{MediaSockets, Notice, SessionConfig, Timeouts};
 use rtms_protocol::{AudioParams, Credentials, MediaParams, Product, StreamIdentity};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -20,6 +21,7 @@ pub(crate) struct Zoom {
     /// Its signaling URL.
     pub(crate) url: String,
     media_connections: Arc<AtomicUsize>,
+    signals: broadcast::Sender<Value>,
 }
 
 impl Zoom {
@@ -33,14 +35,17 @@ impl Zoom {
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let media_connections = Arc::new(AtomicUsize::new(0));
         let (media_url, count) = (url.clone(), Arc::clone(&media_connections));
+        let signals = broadcast::Sender::new(16);
+        let all_signals = signals.clone();
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let (url, count, script) = (media_url.clone(), Arc::clone(&count), script.clone());
+                let signals = all_signals.subscribe();
                 tokio::spawn(async move {
                     let mut socket = tokio_tungstenite::accept_async(tcp).await.unwrap();
                     let request = receive(&mut socket).await.expect("a handshake");
                     if request["msg_type"] == 1 {
-                        serve_signaling(socket, &url).await;
+                        serve_signaling(socket, &url, signals).await;
                     } else {
                         count.fetch_add(1, Ordering::SeqCst);
                         let answer =
@@ -51,7 +56,12 @@ impl Zoom {
                 });
             }
         });
-        Self { url, media_connections }
+        Self { url, media_connections, signals }
+    }
+
+    /// Says something on signaling.
+    pub(crate) fn signal(&self, message: Value) {
+        self.signals.send(message).unwrap();
     }
 
     /// How often a media socket was opened.
@@ -60,12 +70,17 @@ impl Zoom {
     }
 }
 
-async fn serve_signaling(mut socket: Socket, media_url: &str) {
+async fn serve_signaling(mut socket: Socket, media_url: &str, mut signals: broadcast::Receiver<Value>) {
     let answer = json!({
         "msg_type": 2, "status_code": 0, "media_server": {"server_urls": {"all": media_url}}
     });
     send(&mut socket, &answer).await;
-    while receive(&mut socket).await.is_some() {}
+    loop {
+        tokio::select! {
+            message = receive(&mut socket) => if message.is_none() { return },
+            Ok(signal) = signals.recv() => send(&mut socket, &signal).await,
+        }
+    }
 }
 
 /// Sends a message as text.
@@ -91,9 +106,10 @@ pub(crate) fn audio(timestamp: i64) -> Value {
     json!({"msg_type": 14, "content": {"user_id": 0, "data": "AAAA", "timestamp": timestamp}})
 }
 
-/// Options that permit `ws://127.0.0.1`.
+/// Options that permit `ws://127.0.0.1`, and let media rest as the worker does.
 pub(crate) fn plain_options() -> ClientOptions {
-    ClientOptions::new(TlsRoots::system(None).unwrap(), UrlPolicy::parse("127.0.0.1", true).unwrap())
+    let policy = UrlPolicy::parse("127.0.0.1", true).unwrap();
+    ClientOptions::new(TlsRoots::system(None).unwrap(), policy).with_rest(Duration::from_millis(100))
 }
 
 /// A client for the stream at `url`.
