@@ -20,11 +20,11 @@ use crate::settings::OnShutdown;
 use crate::view::{VideoAnswer, View};
 use crate::writer::{Batch, Item, Origin, SubmitError, WriterHandle, Writers, lost};
 
-/// The packet that comes when a batch is as old as this takes the batch along to the writer, ms: the task is awake then,
-/// and no timer has to wake it. Of packets of 20 ms six go together.
-const BATCH_RIPE_MS: i64 = 90;
-/// How long media waits for such a packet before it goes to the writer without.
-const BATCH_AGE: Duration = Duration::from_millis(120);
+/// What is taken goes to the writer at once, if this long has passed since the last time: media sockets are read less
+/// often (see [`crate::run`]), so this parts only what is read packet by packet.
+const BATCH_RIPE: Duration = Duration::from_millis(50);
+/// How long media waits for more before it goes to the writer without.
+const BATCH_AGE: Duration = Duration::from_millis(100);
 /// Events that are taken before commands and the clock are looked at.
 const EVENTS_AT_ONCE: usize = 32;
 /// A batch of this size goes at once, bytes.
@@ -61,11 +61,8 @@ pub(crate) struct Running {
     writer: WriterHandle,
     view: Arc<View>,
     batch: Batch,
-    /// When the batch got its first item, or the last flush was asked for.
+    /// When a batch went to the writer, or a flush was asked for.
     since: Instant,
-    /// When the batch is to go with the next packet, our clock. A clock that is set costs one batch its company, or lets it
-    /// wait for the timer.
-    ripe_at: UnixMillis,
     outcome: Outcome,
     streamed: bool,
     /// Whether Zoom has paused the stream.
@@ -100,7 +97,6 @@ impl Engagement {
             view,
             batch: Batch::default(),
             since: Instant::now(),
-            ripe_at: UnixMillis(0),
             outcome: Outcome::Left,
             streamed: false,
             paused: false,
@@ -136,29 +132,33 @@ impl Running {
     /// What is to be done next. What comes from Zoom is taken as it comes, several events in one go, because looking for
     /// commands and at the clock costs as much as a packet; and then those are looked at, whatever else has come.
     fn poll_turn(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Turn> {
+        self.client.set_prompt(self.tap.is_heard());
         let mut more = true;
+        let mut now = None;
         for _ in 0..EVENTS_AT_ONCE {
             let Poll::Ready(event) = self.client.poll_next(cx) else {
                 more = false;
                 break;
             };
             let Some(event) = event else { return Poll::Ready(Turn::Over) };
-            let was_empty = self.batch.is_empty();
-            let now = UnixMillis(unix_millis());
-            self.on_event(event, now);
-            if was_empty {
-                (self.since, self.ripe_at) = (Instant::now(), now.plus(BATCH_RIPE_MS));
-                timer.as_mut().reset(self.due());
-            }
-            if self.batch.bytes() >= BATCH_BYTES || (now >= self.ripe_at && !self.batch.is_empty()) {
+            self.on_event(event, *now.get_or_insert_with(|| UnixMillis(unix_millis())));
+            if self.batch.bytes() >= BATCH_BYTES {
                 return Poll::Ready(Turn::HandOver);
             }
         }
         if let Poll::Ready(command) = self.commands.poll_recv(cx) {
             return Poll::Ready(Turn::Command(command));
         }
+        if !self.batch.is_empty() {
+            if self.since.elapsed() >= BATCH_RIPE {
+                return Poll::Ready(Turn::HandOver);
+            }
+            if self.due() < timer.deadline() {
+                timer.as_mut().reset(self.due());
+            }
+        }
         while timer.as_mut().poll(cx).is_ready() {
-            // The batch that it was set for may have gone with a packet.
+            // What it was set for may have gone before.
             let due = self.due();
             if due <= Instant::now() {
                 return Poll::Ready(Turn::HandOver);

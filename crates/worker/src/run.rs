@@ -23,6 +23,8 @@ use crate::{api, folder, metrics, recover, retention};
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long listeners may take to hear the end of their streams.
 const LISTENERS_DRAIN: Duration = Duration::from_secs(2);
+/// How long media may wait to be taken together, while nobody listens: four packets of 20 ms cost one wake-up.
+pub(crate) const MEDIA_REST: Duration = Duration::from_millis(80);
 
 /// Runs the worker on `listener` until `shutdown`, then finishes every recording.
 ///
@@ -90,7 +92,7 @@ pub(crate) fn client_options(settings: &Settings) -> Result<ClientOptions, RunEr
         .map_err(|error| RunError::Start(format!("RTMS_CA_FILE: {error}")))?;
     let policy = settings.url_policy.as_deref().cloned();
     let policy = policy.ok_or_else(|| RunError::Start("RTMS_ALLOWED_HOSTS: is wrong".to_owned()))?;
-    Ok(ClientOptions::new(roots, policy))
+    Ok(ClientOptions::new(roots, policy).with_rest(MEDIA_REST))
 }
 
 #[cfg(test)]

@@ -68,6 +68,11 @@ impl Tap {
         }
     }
 
+    /// Whether anybody listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.hall.is_heard(Feed::Audio) || self.hall.is_heard(Feed::Transcript)
+    }
+
     /// Media came.
     pub(crate) fn media(&mut self, frame: &MediaFrame) {
         let feed = match frame.kind {
