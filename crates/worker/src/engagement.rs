@@ -41,13 +41,14 @@ pub(crate) struct Engagement {
     pub(crate) view: Arc<View>,
     pub(crate) origin: Origin,
     pub(crate) on_shutdown: OnShutdown,
-    pub(crate) commands: mpsc::Receiver<Input>,
+    /// Boxed, because a channel has room for 32 of them from the beginning.
+    pub(crate) commands: mpsc::Receiver<Box<Input>>,
 }
 
 /// What an engagement does next.
 enum Turn {
     /// Somebody wants something; `None` when nobody ever will again.
-    Command(Option<Input>),
+    Command(Option<Box<Input>>),
     /// The batch goes to the writer, or a flush is due.
     HandOver,
     /// The stream is over.
@@ -57,7 +58,7 @@ enum Turn {
 /// An engagement whose recording is begun.
 pub(crate) struct Running {
     client: Client,
-    commands: mpsc::Receiver<Input>,
+    commands: mpsc::Receiver<Box<Input>>,
     writer: WriterHandle,
     view: Arc<View>,
     batch: Batch,
@@ -120,7 +121,7 @@ impl Running {
         let mut timer = pin!(sleep_until(self.due()));
         loop {
             match poll_fn(|cx| self.poll_turn(cx, timer.as_mut())).await {
-                Turn::Command(Some(input)) => self.on_command(input),
+                Turn::Command(Some(input)) => self.on_command(*input),
                 // The registry is gone: so is the process, soon.
                 Turn::Command(None) => self.client.tell(Input::Leave),
                 Turn::HandOver => self.hand_over().await,

@@ -72,7 +72,7 @@ pub(crate) enum Unavailable {
 #[derive(Debug, Clone)]
 struct Handle {
     view: Arc<View>,
-    commands: mpsc::Sender<Input>,
+    commands: mpsc::Sender<Box<Input>>,
 }
 
 /// The active engagements and what starts them.
@@ -266,7 +266,7 @@ impl Registry {
     /// Passes an input to an engagement; whether there is one.
     fn tell(&self, stream_id: &str, input: Input) -> Result<bool, Unavailable> {
         let Some(handle) = self.lock().get(stream_id).cloned() else { return Ok(false) };
-        match handle.commands.try_send(input) {
+        match handle.commands.try_send(Box::new(input)) {
             Ok(()) => Ok(true),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Unavailable::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => Ok(false),
@@ -302,7 +302,11 @@ impl Registry {
     ///
     /// # Errors
     /// When the worker is stopping, or full.
-    fn enter(&self, view: &Arc<View>, limit: usize) -> Result<Option<mpsc::Receiver<Input>>, Unavailable> {
+    fn enter(
+        &self,
+        view: &Arc<View>,
+        limit: usize,
+    ) -> Result<Option<mpsc::Receiver<Box<Input>>>, Unavailable> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let mut engagements = self.lock();
         // Asked under the lock, so that none slips in after the handles were collected for leaving.
@@ -340,7 +344,7 @@ impl Registry {
         view: Arc<View>,
         server_urls: Vec<String>,
         origin: Origin,
-        commands: mpsc::Receiver<Input>,
+        commands: mpsc::Receiver<Box<Input>>,
     ) {
         let identity = view.identity().clone();
         let settings = &self.settings;
@@ -394,7 +398,7 @@ impl Registry {
         let leave_all = async {
             for handle in handles {
                 // An engagement that ended by itself meanwhile needs no telling.
-                drop(handle.commands.send(wish.clone()).await);
+                drop(handle.commands.send(Box::new(wish.clone())).await);
             }
             self.tasks.wait().await;
         };

@@ -41,7 +41,8 @@ pub(crate) struct View {
     changing: Mutex<Changing>,
     writer: OnceLock<WriterHandle>,
     live: Arc<Hall>,
-    video_answers: broadcast::Sender<VideoAnswer>,
+    /// For those who ask; there is none before the first does.
+    video_answers: OnceLock<broadcast::Sender<VideoAnswer>>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,7 +95,7 @@ impl View {
             changing,
             writer: OnceLock::new(),
             live,
-            video_answers: broadcast::Sender::new(ANSWERS),
+            video_answers: OnceLock::new(),
         }
     }
 
@@ -113,7 +114,7 @@ impl View {
 
     /// What Zoom answers from now on to the choice of a participant's video.
     pub(crate) fn video_answers(&self) -> broadcast::Receiver<VideoAnswer> {
-        self.video_answers.subscribe()
+        self.video_answers.get_or_init(|| broadcast::Sender::new(ANSWERS)).subscribe()
     }
 
     /// Notes an answer and passes it on. Returns whose video is sent from now on, where that is another one than before.
@@ -130,7 +131,9 @@ impl View {
             (before != chosen).then_some(chosen)
         });
         // Nobody may be waiting for it.
-        drop(self.video_answers.send(answer));
+        if let Some(answers) = self.video_answers.get() {
+            drop(answers.send(answer));
+        }
         changed
     }
 
