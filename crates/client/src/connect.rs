@@ -82,9 +82,12 @@ pub(crate) async fn connect(
             Error::Http(response) => failed("WebSocket with", &format!("HTTP status {}", response.status())),
             _ => failed("WebSocket with", &error),
         })?;
-    // Anew, because it would keep the buffer of the handshake for its messages, 4 KiB. The bounds see to it that nothing
-    // but the handshake was read.
-    Ok(WebSocketStream::from_raw_socket(opened.into_inner(), Role::Client, Some(config)).await)
+    let stream = opened.into_inner();
+    if !stream.is_at_first_frame() {
+        return Err(failed("WebSocket with", &"its HTTP answer does not end in an empty line of CR LF"));
+    }
+    // Anew, because it would keep the buffer of the handshake for its messages, 4 KiB. Nothing but the answer was read.
+    Ok(WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await)
 }
 
 /// The addresses of a name that may be connected to. It is what was looked up that is judged and connected to, so a name

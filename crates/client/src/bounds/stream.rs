@@ -30,6 +30,9 @@ pub(crate) struct Bounded<S> {
     throttled: bool,
     /// The peer takes nothing any more.
     deaf: bool,
+    /// Whether the HTTP answer was read to its end, and whether more was asked for.
+    answered: bool,
+    beyond: bool,
 }
 
 impl<S> Bounded<S> {
@@ -44,7 +47,15 @@ impl<S> Bounded<S> {
             waiting: None,
             throttled: false,
             deaf: false,
+            answered: false,
+            beyond: false,
         }
+    }
+
+    /// Whether the HTTP answer was read, and nothing else: whoever sees its end elsewhere than this would read frames that
+    /// are not bounded, or lose some.
+    pub(crate) const fn is_at_first_frame(&self) -> bool {
+        self.answered && !self.beyond
     }
 
     /// What it bounds.
@@ -100,6 +111,7 @@ impl<S: AsyncRead + Unpin> Bounded<S> {
         let came = !chunk.is_empty();
         let mut kept = self.frames.filter(chunk);
         if let Some(end) = self.frames.take_answer_end() {
+            self.answered = true;
             self.rest.extend_from_slice(chunk.get(end..kept).unwrap_or_default());
             kept = end;
         }
@@ -114,6 +126,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let before = buf.filled().len();
         // Whoever reads has handed out every message that was complete.
         this.frames.handed_out();
+        this.beyond |= this.answered;
         loop {
             if buf.filled().len() == before {
                 this.emit(buf);

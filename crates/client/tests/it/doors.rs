@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
 use crate::zoom::{Learned, client, learn, plain_options};
 
 /// Why the first attempt failed.
@@ -142,6 +144,32 @@ async fn a_redirect_is_a_failed_attempt_and_not_followed() {
         let came =
             std::future::poll_fn(|cx| std::task::Poll::Ready(elsewhere.poll_accept(cx).is_ready())).await;
         assert!(!came, "{status} was followed");
+    }
+}
+
+/// Where the HTTP answer ends, the frames begin: that must not be a matter of opinion.
+#[tokio::test]
+async fn an_answer_with_another_end_is_refused() {
+    for (before, end) in [("", "\n\n"), ("\r\n\r\n", "\r\n\r\n")] {
+        let listener = listen().await;
+        let url = format!("ws://{}/signaling", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let read = tcp.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..read]);
+            let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let accept = derive_accept_key(key.trim().as_bytes());
+            let answer = format!(
+                "{before}HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}{end}"
+            );
+            tcp.write_all(answer.as_bytes()).await.unwrap();
+            let _ = tcp.read_buf(&mut Vec::new()).await;
+        });
+        let mut client = client(&url, plain_options());
+        let learned = learn(&mut client, |learned| first_failure(learned).is_some()).await;
+        let why = first_failure(&learned).unwrap();
+        assert!(why.contains("does not end"), "{before:?} {end:?}: {why}");
     }
 }
 
