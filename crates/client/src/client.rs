@@ -185,7 +185,7 @@ impl Client {
     /// Passes on a webhook or a wish; what follows from it comes out of [`Client::next`].
     pub fn tell(&mut self, input: Input) {
         self.end_rests();
-        self.held.push_back(Held::Told(input));
+        self.hold(Held::Told(input));
     }
 
     /// Whether media is wanted as soon as it comes, in spite of [`ClientOptions::with_rest`] (default: no).
@@ -283,9 +283,15 @@ impl Client {
         rested
     }
 
+    fn hold(&mut self, news: Held) {
+        if self.held.is_empty() {
+            self.heard = 0;
+        }
+        self.held.push_back(news);
+    }
+
     /// Heeds what waited for the media sockets; whether anything did.
     fn heed(&mut self) -> bool {
-        self.heard = 0;
         match self.held.pop_front() {
             Some(Held::Told(input)) => self.input(input),
             Some(Held::Signaled(id, event)) => self.on_event(id, event),
@@ -307,7 +313,7 @@ impl Client {
                 self.turn = index + 1;
                 self.heard += 1;
                 if is_signaling && self.end_rests() {
-                    self.held.push_back(Held::Signaled(id, event));
+                    self.hold(Held::Signaled(id, event));
                 } else {
                     self.on_event(id, event);
                 }

@@ -22,8 +22,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// here: a sender should not have to wait for us.
 const MOST_AT_ONCE: usize = 32 * 1024;
 
-/// For how long a connection that brought more is watched before it may rest again.
-const CALM: Duration = Duration::from_secs(1);
+/// What a connection may bring at once where it is read before its time, bytes: news waits until it is read empty.
+const MOST_BEFORE_NEWS: usize = 1024 * 1024;
+
+/// For so many rests a connection that brought more is watched before it may rest again; so is a new one, which may have
+/// much to catch up with. The system acknowledges late what nobody reads, and a sender that hears nothing waits.
+const CALM_RESTS: u32 = 12;
 
 /// After so many rests in which nothing came the connection is watched until something does.
 const EMPTY_RESTS: u8 = 4;
@@ -40,9 +44,10 @@ pub(crate) struct Rhythms {
 }
 
 impl Rhythms {
-    /// Rests of `rest`; of at least a millisecond, which is what timers know.
+    /// Rests of `rest`; of at least a millisecond, which is what timers know, and of 10 s at most.
     pub(crate) fn new(now: Instant, rest: Duration) -> Self {
-        Self { began: now, rest: rest.max(Duration::from_millis(1)), given: AtomicU32::new(0) }
+        let rest = rest.clamp(Duration::from_millis(1), Duration::from_secs(10));
+        Self { began: now, rest, given: AtomicU32::new(0) }
     }
 
     /// The next connection's.
@@ -60,6 +65,11 @@ pub(crate) struct Rhythm {
 }
 
 impl Rhythm {
+    /// When a connection that brought much now, or was made now, may rest.
+    fn calm_from(self, now: Instant) -> Instant {
+        now + self.rest * CALM_RESTS
+    }
+
     /// When a rest that begins now ends: no later than its length from now.
     fn end_of_rest(self, now: Instant) -> Instant {
         let Some(passed) = now.checked_duration_since(self.began) else { return self.began };
@@ -89,9 +99,11 @@ pub(crate) struct Paced {
     rested: bool,
     /// Bytes read since then.
     bunch: usize,
+    /// How many it may be.
+    most: usize,
     /// Rests in a row that brought nothing.
     empty: u8,
-    /// No rest before, since it brought too much for one.
+    /// No rest before, since it is new or brought too much for one.
     calm_from: Option<Instant>,
 }
 
@@ -104,23 +116,28 @@ impl Paced {
             timer: None,
             rested: false,
             bunch: 0,
+            most: MOST_AT_ONCE,
             empty: 0,
             calm_from: None,
         }
     }
 
-    /// Sets the rhythm. Without one the connection is watched from now on; whoever reads has to poll once for that.
+    /// Sets the rhythm. Without one the connection is watched once it is read empty; whoever reads has to poll for that.
     pub(crate) fn set_rhythm(&mut self, rhythm: Option<Rhythm>) {
         self.rhythm = rhythm;
-        if rhythm.is_none() {
-            self.watch();
+        match rhythm {
+            Some(rhythm) => self.calm_from = Some(rhythm.calm_from(Instant::now())),
+            None => self.rested = true,
         }
     }
 
-    /// Ends a rest before its time; whether there was one. Whoever reads has to poll once for that.
+    /// Ends a rest before its time, for whoever wants it read empty; whether it may not be. Whoever reads has to poll for that.
     pub(crate) const fn end_rest(&mut self) -> bool {
-        let rests = matches!(self.tcp, Tcp::Resting(_)) && !self.rested;
-        self.rested |= rests;
+        let rests = matches!(self.tcp, Tcp::Resting(_));
+        if rests {
+            self.rested = true;
+            self.most = MOST_BEFORE_NEWS;
+        }
         rests
     }
 
@@ -130,14 +147,18 @@ impl Paced {
             Tcp::Resting(tcp) => TcpStream::from_std(tcp).map_or(Tcp::Lost, Tcp::Watched),
             other => other,
         };
-        (self.timer, self.bunch, self.empty) = (None, 0, 0);
+        (self.timer, self.bunch, self.most, self.empty) = (None, 0, MOST_AT_ONCE, 0);
     }
 
     /// Everything that had come is read: rests, if that is worth while.
     fn rest(&mut self) {
         let bunch = std::mem::replace(&mut self.bunch, 0);
-        let Some(rhythm) = self.rhythm else { return };
+        self.most = MOST_AT_ONCE;
+        let Some(rhythm) = self.rhythm else { return self.watch() };
         let now = Instant::now();
+        if bunch > MOST_AT_ONCE {
+            self.calm_from = Some(rhythm.calm_from(now));
+        }
         self.empty = if bunch > 0 { 0 } else { self.empty + 1 };
         if self.calm_from.is_some_and(|calm| now < calm) || self.empty > EMPTY_RESTS {
             return self.watch();
@@ -161,8 +182,8 @@ impl Paced {
     /// read lets others have their turn.
     fn came(&mut self, read: usize, room: usize) {
         self.bunch = self.bunch.saturating_add(read);
-        if self.bunch > MOST_AT_ONCE && self.rhythm.is_some() {
-            self.calm_from = Some(Instant::now() + CALM);
+        if self.bunch > self.most && matches!(self.tcp, Tcp::Resting(_)) {
+            self.calm_from = self.rhythm.map(|rhythm| rhythm.calm_from(Instant::now()));
             self.watch();
         } else if read > 0 && read < room {
             self.rest();
@@ -290,6 +311,10 @@ mod tests {
         peer.set_nodelay(true).unwrap();
         let mut paced = Paced::new(tcp);
         paced.set_rhythm(Some(Rhythms::new(Instant::now(), REST).next()));
+        peer.write_all(b"0").unwrap();
+        assert_eq!(read(&mut paced).await, b"0");
+        assert!(matches!(paced.tcp, Tcp::Watched(_)), "a new one is watched first");
+        tokio::time::advance(REST * CALM_RESTS).await;
         peer.write_all(b"1").unwrap();
         assert_eq!(read(&mut paced).await, b"1");
         assert!(matches!(paced.tcp, Tcp::Resting(_)));
@@ -356,10 +381,25 @@ mod tests {
         assert_eq!(read(&mut paced).await, b"2");
         assert_eq!(hurried.elapsed(), Duration::ZERO);
         assert!(matches!(paced.tcp, Tcp::Watched(_)));
-        tokio::time::advance(CALM).await;
+        tokio::time::advance(REST * CALM_RESTS).await;
         peer.write_all(b"3").unwrap();
         assert_eq!(read(&mut paced).await, b"3");
         assert!(matches!(paced.tcp, Tcp::Resting(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_to_be_read_empty_is_not_watched_before() {
+        let (mut paced, mut peer) = resting().await;
+        let began = Instant::now();
+        peer.write_all(&vec![0; MOST_AT_ONCE * 3 / 2]).unwrap();
+        let mut part = [0; 1024];
+        for _ in 0..MOST_AT_ONCE * 3 / 2 / part.len() {
+            assert!(paced.end_rest(), "there may be more");
+            paced.read_exact(&mut part).await.unwrap();
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let more = tokio::time::timeout(Duration::ZERO, paced.read(&mut part)).await;
+        assert!(more.is_err() && !paced.end_rest(), "it is read empty, and watched because it brought much");
     }
 
     #[tokio::test(start_paused = true)]
