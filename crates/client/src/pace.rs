@@ -131,7 +131,8 @@ impl Paced {
         }
     }
 
-    /// Ends a rest before its time, for whoever wants it read empty; whether it may not be. Whoever reads has to poll for that.
+    /// Ends a rest before its time, for whoever wants it read empty; whether it may not be. Whoever reads has to poll for
+    /// that.
     pub(crate) const fn end_rest(&mut self) -> bool {
         let rests = matches!(self.tcp, Tcp::Resting(_));
         if rests {
@@ -150,7 +151,7 @@ impl Paced {
         (self.timer, self.bunch, self.most, self.empty) = (None, 0, MOST_AT_ONCE, 0);
     }
 
-    /// Everything that had come is read: rests, if that is worth while.
+    /// Everything that had come is read, or too much for one turn: rests, if that is worth while.
     fn rest(&mut self) {
         let bunch = std::mem::replace(&mut self.bunch, 0);
         self.most = MOST_AT_ONCE;
@@ -182,10 +183,9 @@ impl Paced {
     /// read lets others have their turn.
     fn came(&mut self, read: usize, room: usize) {
         self.bunch = self.bunch.saturating_add(read);
-        if self.bunch > self.most && matches!(self.tcp, Tcp::Resting(_)) {
-            self.calm_from = self.rhythm.map(|rhythm| rhythm.calm_from(Instant::now()));
-            self.watch();
-        } else if read > 0 && read < room {
+        let is_empty = read > 0 && read < room;
+        let is_much = self.bunch > self.most && matches!(self.tcp, Tcp::Resting(_));
+        if is_empty || is_much {
             self.rest();
         }
     }

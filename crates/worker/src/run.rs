@@ -24,7 +24,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// How long listeners may take to hear the end of their streams.
 const LISTENERS_DRAIN: Duration = Duration::from_secs(2);
 /// How long media may wait to be taken together, while nobody listens: four packets of 20 ms cost one wake-up.
-pub(crate) const MEDIA_REST: Duration = Duration::from_millis(80);
+const MEDIA_REST: Duration = Duration::from_millis(80);
 
 /// Runs the worker on `listener` until `shutdown`, then finishes every recording.
 ///
