@@ -32,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
         media: MediaParams { transcript: Some(TranscriptParams::default()), ..MediaParams::default() },
         sockets: MediaSockets::Single,
         buffer_data: true,
+        rejoins: false,
         timeouts: Timeouts::default(),
         seed: u64::from(std::process::id()),
     };

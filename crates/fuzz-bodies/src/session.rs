@@ -63,6 +63,7 @@ fn config(choices: &mut Choices<'_>) -> SessionConfig {
         buffer_data: true,
         timeouts: Timeouts::default(),
         seed: u64::from(choices.byte()),
+        rejoins: choices.pick(&[false, true]),
     }
 }
 

@@ -116,6 +116,7 @@ fn session(packets: usize) {
         media: params(AudioData::Mixed),
         sockets: MediaSockets::Single,
         buffer_data: true,
+        rejoins: false,
         timeouts: Timeouts::default(),
         seed: 1,
     };

@@ -353,8 +353,8 @@ impl Registry {
             server_urls,
             media: settings.media.for_product(identity.product),
             sockets: settings.media_sockets,
-            // What is buffered for a stream that was being recorded is always wanted.
-            buffer_data: settings.buffer_startup_audio || matches!(origin, Origin::Left { .. }),
+            buffer_data: settings.buffer_startup_audio,
+            rejoins: matches!(origin, Origin::Left { .. }),
             timeouts: settings.timeouts,
             seed: seed(),
             identity,

@@ -130,6 +130,7 @@ pub(crate) fn client_with(url: &str, options: ClientOptions, timeouts: Timeouts)
         media: MediaParams { audio: Some(AudioParams::default()), ..MediaParams::default() },
         sockets: MediaSockets::Single,
         buffer_data: true,
+        rejoins: false,
         timeouts,
         seed: 1,
     };

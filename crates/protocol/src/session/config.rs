@@ -71,6 +71,10 @@ pub struct SessionConfig {
     pub sockets: MediaSockets,
     /// Whether the audio captured before we joined is wanted.
     pub buffer_data: bool,
+    /// Whether an earlier session had this stream and this one goes on with it. What is buffered is then wanted in any
+    /// case, and a final refusal is waited out as it is after media: the server that knew the stream may be gone, or the
+    /// stream itself, and Zoom's webhook that says so still be under way.
+    pub rejoins: bool,
     /// Times.
     pub timeouts: Timeouts,
     /// Seed of the jitter; the same seed and inputs give the same outputs.

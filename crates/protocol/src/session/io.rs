@@ -221,7 +221,7 @@ pub struct Refused {
     pub status: Option<StatusCode>,
     /// Zoom's words, or ours.
     pub reason: String,
-    /// Whether media had already flowed.
+    /// Whether media had already flowed, in this session or the one before.
     pub after_media: bool,
 }
 

@@ -32,6 +32,7 @@
 //!     media: MediaParams { audio: Some(AudioParams::default()), ..MediaParams::default() },
 //!     sockets: MediaSockets::Single,
 //!     buffer_data: true,
+//!     rejoins: false,
 //!     timeouts: Timeouts::default(),
 //!     seed: 1,
 //! });

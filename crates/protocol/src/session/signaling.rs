@@ -35,7 +35,7 @@ impl Session {
             rtms_stream_id: identity.stream_id.clone(),
             signature: handshake_signature(&self.config.credentials, &identity.id, &identity.stream_id),
             // Only the first join chooses: what is buffered across an interruption is always wanted.
-            buffer_data: self.config.buffer_data || self.ever_streamed,
+            buffer_data: self.config.buffer_data || self.had_media(),
         };
         let sequence = self.next_sequence();
         self.send(socket, &ClientMessage::SignalingHandshake(SignalingHandshake { sequence, ..handshake }));
@@ -121,8 +121,13 @@ impl Session {
 
     /// Ends the session for good, unless Zoom merely forgot a stream that had been running.
     pub(super) fn refused(&mut self, status: Option<StatusCode>, reason: String) {
-        let after_media = self.ever_streamed;
+        let after_media = self.had_media();
         self.end(Outcome::Refused(Refused { status, reason, after_media }));
+    }
+
+    /// Whether Zoom had once let us have the stream, in this session or the one before.
+    const fn had_media(&self) -> bool {
+        self.ever_streamed || self.config.rejoins
     }
 
     /// Zoom refuses a handshake for good. Where media had flowed, a server may be gone that knew the stream, and Zoom's
@@ -134,7 +139,7 @@ impl Session {
         status: StatusCode,
         reason: String,
     ) {
-        if !self.ever_streamed {
+        if !self.had_media() {
             return self.refused(Some(status), reason);
         }
         let link = match media {

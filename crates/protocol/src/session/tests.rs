@@ -42,6 +42,7 @@ pub(super) fn config() -> SessionConfig {
         },
         sockets: MediaSockets::Single,
         buffer_data: true,
+        rejoins: false,
         timeouts: Timeouts::default(),
         seed: 7,
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use rtms_protocol::Product;
+use rtms_protocol::{Product, StopReason};
 use rtms_simulator::engagement::Outcome;
 use rtms_simulator::faults::Faults;
+use rtms_simulator::webhook::{self, Layout};
 use serde_json::Value;
 
 use crate::files::samples;
@@ -279,6 +280,29 @@ async fn a_handover_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ended_while_no_worker_was_there_is_complete() {
+    let (system, worker) = system_with_process("handover").await;
+    let system = Arc::new(system);
+    let call = play(&system, 1, 6_000).pop().unwrap();
+    worker.until_streaming(&system, 1, Duration::from_secs(10)).await;
+    worker.terminate().await;
+    let outcome = call.await.unwrap();
+    // Where the gateway does not know it: what it is told and when is this test's.
+    let place = Place::own();
+    let worker = Worker::start(&system, place, "handover").await;
+    system
+        .until("Zoom refuses the stream", || worker.log(&system).contains("no server takes").then_some(()))
+        .await;
+    let identity = &outcome.played.identity;
+    let stopped = webhook::stopped(identity, StopReason::CustomerDisconnected, Layout::Flat);
+    let told = system.http.post(format!("{}/webhook", place.url())).bearer_auth("hop").json(&stopped);
+    assert_eq!(told.send().await.unwrap().status(), 200);
+    let manifest = system.finished(&identity.stream_id).await;
+    assert_eq!(manifest["state"], "complete", "{}", worker.log(&system));
+    drop(worker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn finishing_ends_the_streams_at_zoom() {
     let (system, worker) = system_with_process("finish").await;
     let system = Arc::new(system);
@@ -288,7 +312,7 @@ async fn finishing_ends_the_streams_at_zoom() {
     assert!(took < Duration::from_secs(10), "finishing took {took:?}");
     for call in calls {
         let outcome = call.await.unwrap();
-        assert_eq!(outcome.played.stop_reason, Some(rtms_protocol::StopReason::ReceiverRequestClose));
+        assert_eq!(outcome.played.stop_reason, Some(StopReason::ReceiverRequestClose));
         let manifest = system.finished(&outcome.played.identity.stream_id).await;
         assert_eq!(manifest["state"], "complete");
     }

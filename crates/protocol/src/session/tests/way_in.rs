@@ -131,6 +131,34 @@ fn a_final_refusal_after_media_waits_for_another_server_and_tries_nothing() {
 }
 
 #[test]
+fn a_stream_of_an_earlier_session_is_asked_for_with_what_is_buffered_and_a_final_refusal_is_waited_out() {
+    let refuse = || {
+        let mut story = Story::begin(SessionConfig { rejoins: true, buffer_data: false, ..config() });
+        let signaling = story.signaling();
+        story.input(Input::Opened(signaling));
+        assert_eq!(story.sent(signaling)[0]["buffer_data"], json!(true));
+        story.frame(signaling, &signaling_answer(2));
+        story.wait(20_000);
+        assert!(story.open.is_empty() && story.outcome().is_none(), "it waits, and nobody is asked");
+        story
+    };
+    let mut stopped = refuse();
+    stopped.input(Input::Stopped(Some(StopReason::MeetingEnded)));
+    stopped.wait(5_000);
+    assert_eq!(stopped.outcome(), Some(Outcome::Stopped(Some(StopReason::MeetingEnded))));
+
+    let mut moved = refuse();
+    moved.input(Input::Restarted(vec!["wss://other".into()]));
+    moved.join();
+    assert_eq!(moved.session.phase(), Phase::Streaming);
+
+    let mut forgotten = refuse();
+    forgotten.wait(100_001);
+    let Some(Outcome::Refused(refused)) = forgotten.outcome() else { panic!("{:?}", forgotten.outcome()) };
+    assert_eq!((refused.status, refused.after_media), (Some(StatusCode::InvalidStreamId), true));
+}
+
+#[test]
 fn media_refused_while_signaling_is_lost_comes_after_signaling() {
     let mut story = Story::begin(config());
     let signaling = story.signaling();
