@@ -77,6 +77,17 @@ impl Hand {
     fn new(id: EventId) -> Self {
         Self { id, failures: 0, since: Instant::now(), passed_over: HashSet::new(), taken: false }
     }
+
+    /// One failure more; how long to wait.
+    fn failed(&mut self, retry_after: Option<Duration>) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        backoff(self.failures, retry_after, fastrand::f64())
+    }
+}
+
+/// How long to wait for a worker that cannot be connected to. Its return ends the wait; this is for what nobody told of.
+fn until_it_returns() -> Duration {
+    backoff(u32::MAX, None, fastrand::f64())
 }
 
 /// What to do next.
@@ -172,6 +183,11 @@ impl<O: Outbox> Delivery<'_, O> {
         if hand.taken {
             return self.note_delivered(waiting, &worker).await;
         }
+        // Before anything is written: a stream that waits costs nothing then.
+        if worker.is_absent() {
+            hand.passed_over.insert(worker.base.clone());
+            return self.again(waiting, hand, &worker, until_it_returns());
+        }
         if self.assign(waiting, &worker).await.is_err() {
             return Step::Pause(OUTBOX_PAUSE);
         }
@@ -218,7 +234,7 @@ impl<O: Outbox> Delivery<'_, O> {
 
     /// What follows from an attempt.
     async fn conclude(&self, waiting: &Waiting, hand: &mut Hand, worker: &Worker, verdict: Verdict) -> Step {
-        let (retry_after, problem) = match verdict {
+        let (wait, problem) = match verdict {
             Verdict::Taken { status } => {
                 hand.taken = true;
                 self.delivered(waiting, worker, &status);
@@ -233,21 +249,21 @@ impl<O: Outbox> Delivery<'_, O> {
                 return self.settled(waiting).await;
             }
             Verdict::Unauthorized => (
-                None,
+                hand.failed(None),
                 "401: RTMS_INTERNAL_TOKEN differs between gateway and worker; make them equal".to_owned(),
             ),
             Verdict::Refused { retry_after } => {
                 hand.passed_over.insert(worker.base.clone());
-                (retry_after, "503: full or stopping".to_owned())
+                (hand.failed(retry_after), "503: full or stopping".to_owned())
             }
             Verdict::Unreachable { cause } => {
                 hand.passed_over.insert(worker.base.clone());
-                self.workers.note(worker, Condition::Unreachable);
-                (None, cause)
+                self.workers.found_absent(worker);
+                hand.failed(None);
+                (until_it_returns(), cause)
             }
-            Verdict::Failed { cause } => (None, cause),
+            Verdict::Failed { cause } => (hand.failed(None), cause),
         };
-        hand.failures = hand.failures.saturating_add(1);
         // The first failure and then ever fewer: thousands of streams may wait for one worker.
         if hand.failures.is_power_of_two() {
             tracing::warn!(
@@ -255,6 +271,11 @@ impl<O: Outbox> Delivery<'_, O> {
                 failures = hand.failures, problem, "not delivered yet, trying again"
             );
         }
+        self.again(waiting, hand, worker, wait)
+    }
+
+    /// Asks another worker, where there is one that may be asked, or the same after `wait`.
+    fn again(&self, waiting: &Waiting, hand: &mut Hand, worker: &Worker, wait: Duration) -> Step {
         let elsewhere = waiting.assignment.as_ref().is_none_or(|a| !a.confirmed)
             && hand.passed_over.contains(&worker.base)
             && self.workers.another(&hand.passed_over);
@@ -265,7 +286,7 @@ impl<O: Outbox> Delivery<'_, O> {
             // All that can be asked were asked; next time ask them all again.
             hand.passed_over.clear();
         }
-        Step::Pause(backoff(hand.failures, retry_after, fastrand::f64()))
+        Step::Pause(wait)
     }
 
     fn delivered(&self, waiting: &Waiting, worker: &Worker, status: &str) {
@@ -322,6 +343,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::outbox::SqliteOutbox;
 
     fn waiting(action: Action, over: bool) -> Waiting {
         Waiting {
@@ -359,6 +381,34 @@ mod tests {
         assert!(!may_move(true, Action::Started, at(true, true, false)), "it may be restarting");
         assert!(may_move(true, Action::Started, at(true, true, true)));
         assert!(!may_move(true, Action::Stopped, at(true, true, true)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_worker_that_is_not_there_is_not_the_next_to_ask() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = SqliteOutbox::open(folder.path()).unwrap();
+        // Nobody listens on port 1.
+        let workers = Workers::new(&["http://127.0.0.1:1".to_owned()], None).unwrap();
+        let worker = workers.named("http://127.0.0.1:1").unwrap();
+        let assignment = Assignment { worker: worker.base.clone(), confirmed: true };
+        let waiting = Waiting { assignment: Some(assignment), ..waiting(Action::Stopped, false) };
+        let delivery = Delivery { outbox: &outbox, workers: &workers, stream: "s" };
+        let (mut one, mut other) = (Hand::new(EventId(1)), Hand::new(EventId(1)));
+        let long = Duration::from_secs(4);
+
+        assert!(matches!(delivery.try_once(&waiting, &mut one).await, Step::Pause(wait) if wait >= long));
+        assert!(matches!(delivery.try_once(&waiting, &mut other).await, Step::Pause(wait) if wait >= long));
+        assert_eq!((one.failures, other.failures), (1, 0), "one has asked for both");
+
+        workers.note(&worker, Condition::Ready);
+        assert!(!worker.is_absent());
+        delivery.try_once(&waiting, &mut other).await;
+        assert_eq!(other.failures, 1, "whoever is back is asked");
+
+        assert!(worker.is_absent());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        delivery.try_once(&waiting, &mut one).await;
+        assert_eq!(one.failures, 2, "that nobody was there is not believed for long");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The workers: who is there, how busy each is, and who gets a new stream.
 //!
-//! Each is asked for its `/health` once a second in the background, so that choosing and answering never
-//! wait for one. What an attempt shows is noted as well: it is fresher than any probe.
+//! Each is asked for its `/health` once a second in the background, more often while it does not answer, so that choosing
+//! and answering never wait for one. What an attempt shows is noted as well: it is fresher than any probe.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,12 +16,17 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::attempt::{ATTEMPT_PATIENCE, Verdict, attempt, attempt_by_tls, authorized, chain, limited};
 use super::connections::Connections;
 
 /// How often a worker is asked.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// The same for one that does not answer: a stream that has started waits for it.
+const PROBE_ABSENT_EVERY: Duration = Duration::from_millis(250);
+/// For so long nobody else tries to connect to a worker after an attempt found that there is none.
+const ABSENT_FOR: Duration = Duration::from_secs(1);
 /// How long a probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection may take.
@@ -55,6 +60,8 @@ pub(crate) struct Worker {
     /// Its own connections; `None` where it wants TLS.
     connections: Option<Connections>,
     condition: Mutex<Condition>,
+    /// When an attempt last found nobody to connect to; `None` once it has answered anything.
+    found_absent: Mutex<Option<Instant>>,
     /// Engagements it reported.
     active: AtomicU64,
     /// Streams given to it since it reported.
@@ -64,6 +71,13 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn condition(&self) -> Condition {
         *self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another attempt has just found that nobody can connect to it. Thousands of streams may wait for one
+    /// worker: one of them asks for all.
+    pub(super) fn is_absent(&self) -> bool {
+        let found = *self.found_absent.lock().unwrap_or_else(PoisonError::into_inner);
+        found.is_some_and(|at| at.elapsed() < ABSENT_FOR)
     }
 
     /// A stream was given to it.
@@ -106,6 +120,7 @@ impl Workers {
                 places: Semaphore::new(ATTEMPTS_EACH),
                 connections: Connections::new(base, token.as_ref(), CONNECT_PATIENCE, POOL_IDLE)?,
                 condition: Mutex::new(Condition::Unknown),
+                found_absent: Mutex::default(),
                 active: AtomicU64::new(0),
                 given: AtomicUsize::new(0),
             }))
@@ -154,6 +169,9 @@ impl Workers {
 
     /// Notes what is known of a worker now.
     pub(crate) fn note(&self, worker: &Worker, condition: Condition) {
+        if condition != Condition::Unreachable {
+            *worker.found_absent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         let before = {
             let mut known = worker.condition.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *known, condition)
@@ -173,6 +191,12 @@ impl Workers {
         }
     }
 
+    /// An attempt could not connect to a worker.
+    pub(super) fn found_absent(&self, worker: &Worker) {
+        *worker.found_absent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.note(worker, Condition::Unreachable);
+    }
+
     /// A worker took an event: it is there, whatever the last probe said.
     pub(crate) fn note_answer(&self, worker: &Worker) {
         if matches!(worker.condition(), Condition::Unknown | Condition::Unreachable) {
@@ -180,7 +204,7 @@ impl Workers {
         }
     }
 
-    /// Asks all workers once a second.
+    /// Asks all workers once a second, and more often while they do not answer.
     pub(crate) async fn probe_until(self: Arc<Self>, until: CancellationToken) {
         let mut probes = tokio::task::JoinSet::new();
         for worker in &self.all {
@@ -189,7 +213,8 @@ impl Workers {
                 loop {
                     workers.probe(&worker).await;
                     worker.connections.iter().for_each(Connections::close_idle);
-                    tokio::time::sleep(PROBE_EVERY).await;
+                    let absent = worker.condition() == Condition::Unreachable;
+                    tokio::time::sleep(if absent { PROBE_ABSENT_EVERY } else { PROBE_EVERY }).await;
                 }
             });
         }
