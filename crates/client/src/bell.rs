@@ -2,7 +2,8 @@
 //!
 //! A task that owns several sockets is woken for any of them, and asking one that has nothing costs a way through
 //! WebSocket and TLS: with a packet every 20 ms on one socket and next to nothing on the other, nearly as much as the
-//! packet. So each socket wakes through a bell of its own, which remembers that it rang.
+//! packet. So each socket wakes through a bell of its own, which remembers that it rang; and so can whatever else the task
+//! looks at.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,27 +45,29 @@ impl Wake for State {
     }
 }
 
-/// One socket's bell.
+/// A waker that remembers that it was called; made by [`crate::Client::bell`].
 #[derive(Debug)]
-pub(crate) struct Bell {
+pub struct Bell {
     state: Arc<State>,
     waker: Waker,
 }
 
 impl Bell {
-    /// What the socket's connection is to wake.
-    pub(crate) const fn waker(&self) -> &Waker {
+    /// What is to be called. It wakes the task that polled the client last.
+    #[must_use]
+    pub const fn waker(&self) -> &Waker {
         &self.waker
     }
 
-    /// Whether it rang since this was last asked.
-    pub(crate) fn rang(&self) -> bool {
+    /// Whether it rang since this was last asked; true the first time.
+    #[must_use]
+    pub fn rang(&self) -> bool {
         // Most bells have not rung, and looking is cheaper than taking.
         self.state.rang.load(Ordering::Acquire) && self.state.rang.swap(false, Ordering::AcqRel)
     }
 
-    /// Lets the socket be asked again by the task, which is awake.
-    pub(crate) fn again(&self) {
+    /// Lets it have rung, without waking the task, which is awake: what was looked at had something and may have more.
+    pub fn again(&self) {
         self.state.rang.store(true, Ordering::Release);
     }
 }

@@ -11,7 +11,7 @@ use rtms_protocol::session::{CloseCause, Notice, Phase, SocketId, SocketKind, Wa
 use rtms_protocol::{Input, Instant, MediaFrame, Output, Session, SessionConfig};
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
-use crate::bell::Ringer;
+use crate::bell::{Bell, Ringer};
 use crate::bounds::{Bounds, Rate, Room};
 use crate::connect::connect;
 use crate::pace::Rhythms;
@@ -194,6 +194,12 @@ impl Client {
             self.prompt = prompt;
             self.sockets.iter_mut().for_each(|socket| socket.set_prompt(prompt));
         }
+    }
+
+    /// A bell for something else that the task which polls this client looks at: so it need not look where nobody called.
+    #[must_use]
+    pub fn bell(&self) -> Bell {
+        self.ringer.bell()
     }
 
     /// The next media or notice; `None` after [`Notice::Ended`].

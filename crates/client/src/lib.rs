@@ -32,6 +32,7 @@ mod socket;
 mod tls;
 mod url_policy;
 
+pub use bell::Bell;
 pub use client::{Client, ClientEvent, ClientOptions};
 pub use tls::{TlsError, TlsRoots};
 pub use url_policy::{PatternError, Target, UrlPolicy, UrlRefused};
