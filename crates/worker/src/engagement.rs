@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rtms_client::{Client, ClientEvent};
+use rtms_client::{Bell, Client, ClientEvent};
 use rtms_protocol::session::{Notice, Outcome, Phase};
 use rtms_protocol::{Input, UnixMillis};
 use rtms_recorder::{Manifest, RecordingEnd, RecordingState};
@@ -59,6 +59,8 @@ enum Turn {
 pub(crate) struct Running {
     client: Client,
     commands: mpsc::Receiver<Box<Input>>,
+    /// Rings when there may be a command: to look for one costs more than a packet.
+    knock: Bell,
     writer: WriterHandle,
     view: Arc<View>,
     batch: Batch,
@@ -92,6 +94,7 @@ impl Engagement {
         };
         view.set_writer(writer.clone());
         Some(Box::new(Running {
+            knock: client.bell(),
             client,
             commands,
             writer,
@@ -147,7 +150,7 @@ impl Running {
                 return Poll::Ready(Turn::HandOver);
             }
         }
-        if let Poll::Ready(command) = self.commands.poll_recv(cx) {
+        if let Poll::Ready(command) = self.poll_command() {
             return Poll::Ready(Turn::Command(command));
         }
         if !self.batch.is_empty() {
@@ -170,6 +173,17 @@ impl Running {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    fn poll_command(&mut self) -> Poll<Option<Box<Input>>> {
+        if !self.knock.rang() {
+            return Poll::Pending;
+        }
+        let polled = self.commands.poll_recv(&mut Context::from_waker(self.knock.waker()));
+        if polled.is_ready() {
+            self.knock.again();
+        }
+        polled
     }
 
     fn on_command(&mut self, input: Input) {

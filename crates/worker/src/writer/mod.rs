@@ -7,6 +7,7 @@
 
 mod batch;
 mod closer;
+mod counts;
 mod disk;
 mod finisher;
 mod slot;

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::sync::mpsc::SyncSender;
 
-use rtms_protocol::{MediaKind, UnixMillis};
+use rtms_protocol::UnixMillis;
 use rtms_recorder::{DropReason, Manifest, Progress, RecordError, Recording, RecordingEnd, repair_recording};
 
 use super::Origin;
 use super::batch::{Batch, Item};
+use super::counts::Counts;
 use super::disk::Disk;
 use crate::metrics;
 
@@ -56,7 +57,7 @@ impl Slot {
 
     /// Records everything in a batch that was handed over at `at`, then flushes. What waits for an earlier packet waits
     /// by the arrivals: the time that passes before the disk takes the batch makes nothing late.
-    pub(super) fn batch(&mut self, batch: Batch, at: UnixMillis, disk: &Disk) {
+    pub(super) fn batch(&mut self, batch: Batch, at: UnixMillis, disk: &Disk, counts: &Counts) {
         if let Self::Waiting { tried_at, .. } = self
             && at.since(*tried_at) >= RETRY_MS
         {
@@ -66,7 +67,7 @@ impl Slot {
         self.tell_lost(batch.lost());
         let items = batch.into_items();
         if matches!(self, Self::Open(_)) {
-            count(&items);
+            counts.packets(&items);
         }
         items.into_iter().for_each(|item| self.record(item, disk));
         self.flush(newest, disk);
@@ -217,29 +218,12 @@ pub(crate) fn lost(reason: &'static str, packets: u64) {
     ::metrics::counter!(metrics::LOST_PACKETS, "reason" => reason).increment(packets);
 }
 
-/// Counts the packets of a batch that are being recorded, once a kind: finding a counter is not free.
-fn count(items: &[Item]) {
-    let mut sums: Vec<(MediaKind, u64, u64)> = Vec::new();
-    for item in items {
-        let Item::Media(_, frame) = item else { continue };
-        let bytes = frame.bytes.len() as u64;
-        match sums.iter_mut().find(|(kind, ..)| *kind == frame.kind) {
-            Some((_, packets, sum)) => (*packets, *sum) = (*packets + 1, *sum + bytes),
-            None => sums.push((frame.kind, 1, bytes)),
-        }
-    }
-    for (kind, packets, bytes) in sums {
-        ::metrics::counter!(metrics::PACKETS, "kind" => kind.word()).increment(packets);
-        ::metrics::counter!(metrics::PACKET_BYTES, "kind" => kind.word()).increment(bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::sync_channel;
 
     use bytes::Bytes;
-    use rtms_protocol::{MediaFrame, MediaSet, Product, StreamIdentity};
+    use rtms_protocol::{MediaFrame, MediaKind, MediaSet, Product, StreamIdentity};
     use rtms_recorder::{Partition, RecordingSpec, RecordingState};
 
     use super::*;
@@ -273,17 +257,18 @@ mod tests {
         let disk = Disk::default();
         let (closer, _) = sync_channel(1);
         let mut slot = Slot::begin(Origin::New(Box::new(spec)), closer, START, &disk);
+        let counts = Counts::find();
         let mut late = Batch::default();
         late.push(sound(b"{}"));
-        slot.batch(late, START, &disk);
+        slot.batch(late, START, &disk, &counts);
         std::fs::remove_file(&data_dir).expect("the way is free");
         let mut shed = Batch::default();
         (0..4).for_each(|_| shed.push(sound(b"{}")));
         shed.shed();
-        slot.batch(shed, START.plus(RETRY_MS), &disk);
+        slot.batch(shed, START.plus(RETRY_MS), &disk, &counts);
         let mut rubbish = Batch::default();
         rubbish.push(sound(b"no JSON"));
-        slot.batch(rubbish, START.plus(RETRY_MS), &disk);
+        slot.batch(rubbish, START.plus(RETRY_MS), &disk, &counts);
         let end = RecordingEnd { at: START.plus(5_000), state: RecordingState::Complete, stop_reason: None };
         let manifest = slot.finish(end, &disk).expect("a recording").expect("finished");
         assert_eq!((manifest.dropped.disk, manifest.dropped.undecodable), (5, 1));

@@ -13,10 +13,10 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::Job;
+use super::counts::Counts;
 use super::disk::Disk;
 use super::finisher::{Ended, Finisher};
 use super::slot::Slot;
-use crate::metrics;
 
 /// What the writer threads share.
 pub(super) struct Helpers {
@@ -29,10 +29,11 @@ pub(super) struct Helpers {
 /// Works until every handle and the pool itself are gone.
 pub(super) fn run(mut queue: mpsc::Receiver<Job>, helpers: &Helpers) {
     let mut slots: HashMap<u64, Slot> = HashMap::new();
+    let counts = Counts::find();
     while let Some(job) = queue.blocking_recv() {
         let key = job.key();
         // A fault in the recorder may cost one recording, never the others on this thread.
-        let worked = catch_unwind(AssertUnwindSafe(|| work(&mut slots, job, helpers)));
+        let worked = catch_unwind(AssertUnwindSafe(|| work(&mut slots, job, helpers, &counts)));
         if worked.is_err() {
             slots.remove(&key);
             tracing::error!(
@@ -42,7 +43,7 @@ pub(super) fn run(mut queue: mpsc::Receiver<Job>, helpers: &Helpers) {
     }
 }
 
-fn work(slots: &mut HashMap<u64, Slot>, job: Job, helpers: &Helpers) {
+fn work(slots: &mut HashMap<u64, Slot>, job: Job, helpers: &Helpers, counts: &Counts) {
     let Helpers { disk, finisher, closer } = helpers;
     match job {
         Job::Open { key, origin, at } => {
@@ -51,8 +52,8 @@ fn work(slots: &mut HashMap<u64, Slot>, job: Job, helpers: &Helpers) {
         Job::Batch { key, batch, at, _budget } => {
             if let Some(slot) = slots.get_mut(&key) {
                 let began = Instant::now();
-                slot.batch(batch, at, disk);
-                ::metrics::histogram!(metrics::WRITE_SECONDS).record(began.elapsed().as_secs_f64());
+                slot.batch(batch, at, disk, counts);
+                counts.written(began.elapsed());
             }
         }
         Job::Flush { key, at } => {
@@ -68,13 +69,13 @@ fn work(slots: &mut HashMap<u64, Slot>, job: Job, helpers: &Helpers) {
         }
         Job::Finish { key, last, end, answer } => {
             if let Some(mut slot) = slots.remove(&key) {
-                slot.batch(last, end.at, disk);
+                slot.batch(last, end.at, disk, counts);
                 finisher.finish(Ended { slot, end, answer });
             }
         }
         Job::HandOver { key, last, at, answer } => {
             if let Some(mut slot) = slots.remove(&key) {
-                slot.batch(last, at, disk);
+                slot.batch(last, at, disk, counts);
                 // Whoever asked may have lost patience.
                 drop(slot.hand_over(at, disk).map(|left| answer.send(left)));
             }
