@@ -208,6 +208,12 @@ impl Running {
     }
 
     fn on_notice(&mut self, now: UnixMillis, notice: Notice) {
+        // Before it is told, because whoever reads it may act on it.
+        match &notice {
+            Notice::AwaitingServer { .. } => self.view.set_awaits_server(true),
+            Notice::WaitOver { .. } => self.view.set_awaits_server(false),
+            _ => {}
+        }
         self.teller.tell(self.view.identity(), &notice);
         match notice {
             Notice::Phase(phase) => {

@@ -204,7 +204,7 @@ impl Registry {
             return Err(Unavailable::Busy);
         }
         if view.has_urls(&server_urls) {
-            if phase == Phase::Reconnecting {
+            if phase == Phase::Reconnecting || view.awaits_server() {
                 self.tell(stream_id, Input::Restarted(server_urls))?;
                 return Ok(Status::Reconnecting);
             }

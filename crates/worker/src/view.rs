@@ -53,6 +53,8 @@ struct Changing {
     server_urls: Vec<String>,
     /// `event_ts` of the `…started` that named them.
     urls_from: UnixMillis,
+    /// Whether Zoom has refused the stream for good and is waited for to name a server.
+    awaits_server: bool,
     /// Whose video Zoom sends, where one participant's was chosen.
     video_user_id: Option<String>,
 }
@@ -84,6 +86,7 @@ impl View {
             reconnects: 0,
             server_urls,
             urls_from: started_at,
+            awaits_server: false,
             video_user_id: None,
         };
         let live = Arc::new(Hall::new(identity.clone(), now));
@@ -161,6 +164,15 @@ impl View {
             changing.since = now;
             changing.reconnects = reconnects;
         });
+    }
+
+    /// Whether Zoom has refused the stream for good and is waited for to name a server.
+    pub(crate) fn awaits_server(&self) -> bool {
+        self.with(|changing| changing.awaits_server)
+    }
+
+    pub(crate) fn set_awaits_server(&self, awaits: bool) {
+        self.with(|changing| changing.awaits_server = awaits);
     }
 
     /// Whether these are the signaling URLs in use.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rtms_protocol::{Product, StopReason};
+use rtms_simulator::Timing;
 use rtms_simulator::engagement::Outcome;
 use rtms_simulator::faults::Faults;
 use rtms_simulator::webhook::{self, Layout};
@@ -281,22 +282,31 @@ async fn a_handover_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_ended_while_no_worker_was_there_is_complete() {
-    let (system, worker) = system_with_process("handover").await;
+    let window = Duration::from_secs(10);
+    let timing = Timing { signaling_window: window, media_window: window, ..Timing::default() };
+    let place = Place::own();
+    let system = Setup::default().speed(1.0).timing(timing).worker_elsewhere(&place.url()).start().await;
+    let worker = Worker::start(&system, place, "handover").await;
     let system = Arc::new(system);
     let call = play(&system, 1, 6_000).pop().unwrap();
     worker.until_streaming(&system, 1, Duration::from_secs(10)).await;
     worker.terminate().await;
+    // Zoom ends it, because nobody comes back.
     let outcome = call.await.unwrap();
     // Where the gateway does not know it: what it is told and when is this test's.
     let place = Place::own();
     let worker = Worker::start(&system, place, "handover").await;
-    system
-        .until("Zoom refuses the stream", || worker.log(&system).contains("no server takes").then_some(()))
-        .await;
     let identity = &outcome.played.identity;
-    let stopped = webhook::stopped(identity, StopReason::CustomerDisconnected, Layout::Flat);
-    let told = system.http.post(format!("{}/webhook", place.url())).bearer_auth("hop").json(&stopped);
-    assert_eq!(told.send().await.unwrap().status(), 200);
+    let tell = async |webhook: Value, status| {
+        let told = system.http.post(format!("{}/webhook", place.url())).bearer_auth("hop").json(&webhook);
+        assert_eq!(told.send().await.unwrap().json::<Value>().await.unwrap()["status"], status);
+    };
+    let refused = |times| (worker.log(&system).matches("no server takes").count() >= times).then_some(());
+    system.until("Zoom refuses the stream", || refused(1)).await;
+    let url = format!("wss://localhost:{}/signaling", system.simulator.address().port());
+    tell(webhook::started(identity, &url, 1, Layout::Flat), "reconnecting").await;
+    system.until("Zoom refuses it at the same server once more", || refused(2)).await;
+    tell(webhook::stopped(identity, StopReason::CustomerDisconnected, Layout::Flat), "stopped").await;
     let manifest = system.finished(&identity.stream_id).await;
     assert_eq!(manifest["state"], "complete", "{}", worker.log(&system));
     drop(worker);
