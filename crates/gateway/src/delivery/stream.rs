@@ -185,8 +185,7 @@ impl<O: Outbox> Delivery<'_, O> {
         }
         // Before anything is written: a stream that waits costs nothing then.
         if worker.is_absent() {
-            hand.passed_over.insert(worker.base.clone());
-            return self.again(waiting, hand, &worker, until_it_returns());
+            return self.absent(waiting, hand, &worker);
         }
         if self.assign(waiting, &worker).await.is_err() {
             return Step::Pause(OUTBOX_PAUSE);
@@ -194,7 +193,17 @@ impl<O: Outbox> Delivery<'_, O> {
         let verdict = {
             // A closed semaphore cannot happen; without a permit the attempt is only not bounded.
             let _place = worker.places.acquire().await.ok();
-            self.workers.attempt(&worker, waiting.body.clone()).await
+            if !worker.may_try() {
+                return self.absent(waiting, hand, &worker);
+            }
+            let began = Instant::now();
+            let verdict = self.workers.attempt(&worker, waiting.body.clone()).await;
+            match verdict {
+                Verdict::Unreachable { .. } => self.workers.found_absent(&worker, began),
+                Verdict::Failed { .. } => {}
+                _ => worker.answered(),
+            }
+            verdict
         };
         ::metrics::counter!(metrics::ATTEMPTS, "result" => verdict.result()).increment(1);
         self.conclude(waiting, hand, &worker, verdict).await
@@ -258,9 +267,8 @@ impl<O: Outbox> Delivery<'_, O> {
             }
             Verdict::Unreachable { cause } => {
                 hand.passed_over.insert(worker.base.clone());
-                self.workers.found_absent(worker);
-                hand.failed(None);
-                (until_it_returns(), cause)
+                let soon = hand.failed(None);
+                (if worker.is_absent() { until_it_returns() } else { soon }, cause)
             }
             Verdict::Failed { cause } => (hand.failed(None), cause),
         };
@@ -272,6 +280,12 @@ impl<O: Outbox> Delivery<'_, O> {
             );
         }
         self.again(waiting, hand, worker, wait)
+    }
+
+    /// Nobody can connect to the worker, as another attempt has just found.
+    fn absent(&self, waiting: &Waiting, hand: &mut Hand, worker: &Worker) -> Step {
+        hand.passed_over.insert(worker.base.clone());
+        self.again(waiting, hand, worker, until_it_returns())
     }
 
     /// Asks another worker, where there is one that may be asked, or the same after `wait`.

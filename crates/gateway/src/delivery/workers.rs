@@ -1,11 +1,11 @@
 //! The workers: who is there, how busy each is, and who gets a new stream.
 //!
-//! Each is asked for its `/health` once a second in the background, more often while it does not answer, so that choosing
+//! Each is asked for its `/health` once a second in the background, more often while events wait for it, so that choosing
 //! and answering never wait for one. What an attempt shows is noted as well: it is fresher than any probe.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use super::connections::Connections;
 
 /// How often a worker is asked.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// The same for one that does not answer: a stream that has started waits for it.
+/// The same for one that no event could be brought to: a stream that has started waits for it.
 const PROBE_ABSENT_EVERY: Duration = Duration::from_millis(250);
 /// For so long nobody else tries to connect to a worker after an attempt found that there is none.
 const ABSENT_FOR: Duration = Duration::from_secs(1);
@@ -51,6 +51,22 @@ pub(crate) enum Condition {
     Unreachable,
 }
 
+/// What attempts found out about the way to a worker.
+#[derive(Default)]
+struct Reach {
+    /// When one last found nobody to connect to, or set out to see whether that is still so; `None` once the worker
+    /// answered.
+    absent: Option<Instant>,
+    answered: Option<Instant>,
+}
+
+impl Reach {
+    /// Whether it is so short ago that nobody else need ask.
+    fn is_known(&self) -> bool {
+        self.absent.is_some_and(|at| at.elapsed() < ABSENT_FOR)
+    }
+}
+
 /// One worker.
 pub(crate) struct Worker {
     /// Its base URL, without trailing slash.
@@ -60,8 +76,7 @@ pub(crate) struct Worker {
     /// Its own connections; `None` where it wants TLS.
     connections: Option<Connections>,
     condition: Mutex<Condition>,
-    /// When an attempt last found nobody to connect to; `None` once it has answered anything.
-    found_absent: Mutex<Option<Instant>>,
+    reach: Mutex<Reach>,
     /// Engagements it reported.
     active: AtomicU64,
     /// Streams given to it since it reported.
@@ -76,8 +91,31 @@ impl Worker {
     /// Whether another attempt has just found that nobody can connect to it. Thousands of streams may wait for one
     /// worker: one of them asks for all.
     pub(super) fn is_absent(&self) -> bool {
-        let found = *self.found_absent.lock().unwrap_or_else(PoisonError::into_inner);
-        found.is_some_and(|at| at.elapsed() < ABSENT_FOR)
+        self.condition() == Condition::Unreachable && self.reach().is_known()
+    }
+
+    /// Whether an attempt may be made: where nobody could connect, whoever may is the only one for a while.
+    pub(super) fn may_try(&self) -> bool {
+        if self.condition() != Condition::Unreachable {
+            return true;
+        }
+        let mut reach = self.reach();
+        if reach.is_known() {
+            return false;
+        }
+        if reach.absent.is_some() {
+            reach.absent = Some(Instant::now());
+        }
+        true
+    }
+
+    /// It answered something.
+    pub(super) fn answered(&self) {
+        *self.reach() = Reach { absent: None, answered: Some(Instant::now()) };
+    }
+
+    fn reach(&self) -> MutexGuard<'_, Reach> {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A stream was given to it.
@@ -120,7 +158,7 @@ impl Workers {
                 places: Semaphore::new(ATTEMPTS_EACH),
                 connections: Connections::new(base, token.as_ref(), CONNECT_PATIENCE, POOL_IDLE)?,
                 condition: Mutex::new(Condition::Unknown),
-                found_absent: Mutex::default(),
+                reach: Mutex::default(),
                 active: AtomicU64::new(0),
                 given: AtomicUsize::new(0),
             }))
@@ -170,7 +208,7 @@ impl Workers {
     /// Notes what is known of a worker now.
     pub(crate) fn note(&self, worker: &Worker, condition: Condition) {
         if condition != Condition::Unreachable {
-            *worker.found_absent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            worker.answered();
         }
         let before = {
             let mut known = worker.condition.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,9 +229,16 @@ impl Workers {
         }
     }
 
-    /// An attempt could not connect to a worker.
-    pub(super) fn found_absent(&self, worker: &Worker) {
-        *worker.found_absent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// An attempt that was begun at `began` could not connect to a worker. It says nothing about one that has answered
+    /// since.
+    pub(super) fn found_absent(&self, worker: &Worker, began: Instant) {
+        {
+            let mut reach = worker.reach();
+            if reach.answered.is_some_and(|at| at > began) {
+                return;
+            }
+            reach.absent = Some(Instant::now());
+        }
         self.note(worker, Condition::Unreachable);
     }
 
@@ -204,7 +249,7 @@ impl Workers {
         }
     }
 
-    /// Asks all workers once a second, and more often while they do not answer.
+    /// Asks all workers once a second, and more often while events wait for them.
     pub(crate) async fn probe_until(self: Arc<Self>, until: CancellationToken) {
         let mut probes = tokio::task::JoinSet::new();
         for worker in &self.all {
@@ -213,7 +258,7 @@ impl Workers {
                 loop {
                     workers.probe(&worker).await;
                     worker.connections.iter().for_each(Connections::close_idle);
-                    let absent = worker.condition() == Condition::Unreachable;
+                    let absent = worker.reach().absent.is_some();
                     tokio::time::sleep(if absent { PROBE_ABSENT_EVERY } else { PROBE_EVERY }).await;
                 }
             });
@@ -301,4 +346,38 @@ fn client(tls: bool) -> Result<Client, String> {
         .pool_idle_timeout(POOL_IDLE)
         .build()
         .map_err(|problem| format!("no HTTP client: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_a_second_asks_whether_an_absent_worker_is_back() {
+        let workers = Workers::new(&["http://127.0.0.1:1".to_owned()], None).unwrap();
+        let worker = workers.named("http://127.0.0.1:1").unwrap();
+        assert!(worker.may_try() && worker.may_try(), "nothing is known yet");
+        workers.found_absent(&worker, Instant::now());
+        assert!(worker.is_absent() && !worker.may_try());
+        tokio::time::advance(ABSENT_FOR).await;
+        assert!(!worker.is_absent());
+        assert!(worker.may_try());
+        assert!(!worker.may_try(), "another one is asking, however long that takes");
+        worker.answered();
+        assert!(worker.may_try() && worker.may_try());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_from_before_the_last_answer_says_nothing() {
+        let workers = Workers::new(&["http://127.0.0.1:1".to_owned()], None).unwrap();
+        let worker = workers.named("http://127.0.0.1:1").unwrap();
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        workers.note(&worker, Condition::Ready);
+        workers.found_absent(&worker, began);
+        assert!(!worker.is_absent() && worker.condition() == Condition::Ready);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        workers.found_absent(&worker, Instant::now());
+        assert!(worker.is_absent());
+    }
 }
