@@ -72,6 +72,8 @@ pub(crate) struct Running {
     paused: bool,
     /// Whether an earlier process began the recording.
     resumed: bool,
+    /// Whether it had got into the stream.
+    was_joined: bool,
     on_shutdown: OnShutdown,
     teller: Teller,
     /// For those who listen.
@@ -83,6 +85,7 @@ impl Engagement {
     pub(crate) async fn begin(self) -> Option<Box<Running>> {
         let Self { client, writers, view, origin, on_shutdown, commands } = self;
         let resumed = matches!(origin, Origin::Left { .. });
+        let was_joined = origin.was_joined();
         let tap = Tap::new(Arc::clone(view.live()), origin.people());
         let writer = match writers.open(origin).await {
             Ok(writer) => writer,
@@ -105,6 +108,7 @@ impl Engagement {
             streamed: false,
             paused: false,
             resumed,
+            was_joined,
             on_shutdown,
             teller: Teller::default(),
             tap,
@@ -329,7 +333,7 @@ impl Running {
 
     /// Finishes the recording.
     async fn end(self: Box<Self>) {
-        let state = notices::state_of(&self.outcome, self.streamed || self.resumed);
+        let state = notices::state_of(&self.outcome, self.streamed || self.was_joined);
         let stop_reason = match &self.outcome {
             Outcome::Stopped(reason) => *reason,
             _ => None,

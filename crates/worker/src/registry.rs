@@ -229,6 +229,12 @@ impl Registry {
         reason: Option<StopReason>,
         event_ts: Option<UnixMillis>,
     ) -> Result<Status, Unavailable> {
+        // The next process finishes what is left to it. Nobody there would tell it of a stop that was taken here; a
+        // revocation must not wait.
+        let hands_over = self.settings.on_shutdown == OnShutdown::HandOver;
+        if self.is_draining() && hands_over && !reason.is_some_and(StopReason::is_revocation) {
+            return Err(Unavailable::Draining);
+        }
         let now = UnixMillis(unix_millis());
         self.stopped().note(stream_id, event_ts.unwrap_or(now), now);
         let active = self.tell(stream_id, Input::Stopped(reason))?;
@@ -354,7 +360,7 @@ impl Registry {
             media: settings.media.for_product(identity.product),
             sockets: settings.media_sockets,
             buffer_data: settings.buffer_startup_audio,
-            rejoins: matches!(origin, Origin::Left { .. }),
+            rejoins: origin.was_joined(),
             timeouts: settings.timeouts,
             seed: seed(),
             identity,
@@ -441,4 +447,51 @@ fn seed() -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
 fn count(engagements: usize) -> f64 {
     engagements as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use rtms_protocol::Product;
+    use rtms_service::settings::{SettingsReader, Sources};
+
+    use super::*;
+    use crate::run::client_options;
+
+    /// A registry that has been told to stop, and had nothing to leave or to end.
+    async fn drained(on_shutdown: &str) -> (Arc<Registry>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources::new(folder.path())
+            .with("ZOOM_APP_CLIENT_ID", "cid")
+            .with("ZOOM_APP_CLIENT_SECRET", "secret")
+            .with("RTMS_ON_SHUTDOWN", on_shutdown);
+        let mut reader = SettingsReader::load(&crate::settings::TABLE, &sources);
+        let settings = Settings::read(&mut reader);
+        reader.finish().unwrap();
+        let options = client_options(&settings).unwrap();
+        let threads = MediaThreads::start().unwrap();
+        let registry = Registry::new(settings, options, Writers::start().unwrap(), threads);
+        registry.drain(Duration::from_secs(60)).await;
+        (registry, folder)
+    }
+
+    fn stopped(reason: StopReason) -> StreamWebhook {
+        StreamWebhook {
+            identity: StreamIdentity { product: Product::Phone, id: "call".into(), stream_id: "s".into() },
+            action: StreamAction::Stopped { reason: Some(reason) },
+            account_id: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stop_that_comes_while_streams_are_handed_over_is_for_the_next_process() {
+        let (leaving, _folder) = drained("handover").await;
+        let told = leaving.on_webhook(stopped(StopReason::MeetingEnded), None);
+        assert!(matches!(told, Err(Unavailable::Draining)), "{told:?}");
+        let told = leaving.on_webhook(stopped(StopReason::StreamRevoked), None);
+        assert!(matches!(told, Ok(Status::NotActive)), "content is deleted at once: {told:?}");
+
+        let (finishing, _folder) = drained("finish").await;
+        let told = finishing.on_webhook(stopped(StopReason::MeetingEnded), None);
+        assert!(matches!(told, Ok(Status::NotActive)), "{told:?}");
+    }
 }

@@ -13,8 +13,8 @@
 //! * A media socket that is lost is rejoined alone; when that keeps failing, signaling is begun anew for fresh URLs.
 //! * Signaling that is lost is begun anew; media sockets that still live are kept until they prove dead, because what
 //!   is under way on them would be lost with them.
-//! * A final refusal ends a session that never had media at once; after media, no more is tried, but until the window is
-//!   over Zoom's `…started` with another server still brings it back.
+//! * A final refusal ends a session that never had media at once; after media, in this session or the one before, no more
+//!   is tried, but until the window is over Zoom's `…started` with another server still brings it back.
 //! * At most one socket of a kind exists at any time: a new one is asked for only after the old one was closed.
 //! * After a stop, media still under way is taken before the session ends.
 //!
@@ -156,7 +156,8 @@ impl Session {
     /// Whether a `…started` webhook with these URLs brings nothing new: the session is connected, or connecting, to them.
     #[must_use]
     pub fn is_current(&self, server_urls: &[String]) -> bool {
-        self.config.server_urls == server_urls && !matches!(self.life, Life::Ended)
+        let tries = self.refusal.is_none() && !matches!(self.life, Life::Ended);
+        tries && self.config.server_urls == server_urls
     }
 
     /// Takes what happened. Drain [`Session::poll_output`] afterwards.

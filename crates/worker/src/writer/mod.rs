@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rtms_protocol::UnixMillis;
+use rtms_protocol::{MediaSet, UnixMillis};
 use rtms_recorder::{Manifest, People, Progress, RecordError, RecordingEnd, RecordingSpec, StoredManifest};
 use rtms_service::time::unix_millis;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -87,6 +87,18 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// Whether an earlier process had got into the stream: Zoom had granted it media.
+    pub(crate) fn was_joined(&self) -> bool {
+        match self {
+            Self::New(_) => false,
+            Self::Left { stored, .. } => stored
+                .manifest
+                .in_progress
+                .as_ref()
+                .is_some_and(|left| left.granted.kinds() != MediaSet::EMPTY),
+        }
+    }
+
     /// Whose video an earlier process had chosen.
     pub(crate) fn video_user_id(&self) -> Option<String> {
         match self {
