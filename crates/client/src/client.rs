@@ -197,6 +197,7 @@ impl Client {
     }
 
     /// A bell for something else that the task which polls this client looks at: so it need not look where nobody called.
+    /// Ask [`Bell::rang`] after [`Client::poll_next`] in the same turn, never before it: a ring in between would wake nobody.
     #[must_use]
     pub fn bell(&self) -> Bell {
         self.ringer.bell()
