@@ -196,14 +196,7 @@ impl<O: Outbox> Delivery<'_, O> {
             if !worker.may_try() {
                 return self.absent(waiting, hand, &worker);
             }
-            let began = Instant::now();
-            let verdict = self.workers.attempt(&worker, waiting.body.clone()).await;
-            match verdict {
-                Verdict::Unreachable { .. } => self.workers.found_absent(&worker, began),
-                Verdict::Failed { .. } => {}
-                _ => worker.answered(),
-            }
-            verdict
+            self.workers.attempt(&worker, waiting.body.clone()).await
         };
         ::metrics::counter!(metrics::ATTEMPTS, "result" => verdict.result()).increment(1);
         self.conclude(waiting, hand, &worker, verdict).await

@@ -51,19 +51,23 @@ pub(crate) enum Condition {
     Unreachable,
 }
 
-/// What attempts found out about the way to a worker.
-#[derive(Default)]
-struct Reach {
-    /// When one last found nobody to connect to, or set out to see whether that is still so; `None` once the worker
-    /// answered.
+/// How a worker is, by probes and attempts.
+struct Known {
+    condition: Condition,
+    /// When an attempt last found nobody to connect to, or set out to see whether that is still so; `None` once the
+    /// worker answered.
     absent: Option<Instant>,
     answered: Option<Instant>,
 }
 
-impl Reach {
-    /// Whether it is so short ago that nobody else need ask.
-    fn is_known(&self) -> bool {
+impl Known {
+    /// Whether an attempt found nobody so short ago that no other need ask.
+    fn is_absent(&self) -> bool {
         self.absent.is_some_and(|at| at.elapsed() < ABSENT_FOR)
+    }
+
+    fn answered(&mut self) {
+        (self.absent, self.answered) = (None, Some(Instant::now()));
     }
 }
 
@@ -75,8 +79,7 @@ pub(crate) struct Worker {
     pub(crate) places: Semaphore,
     /// Its own connections; `None` where it wants TLS.
     connections: Option<Connections>,
-    condition: Mutex<Condition>,
-    reach: Mutex<Reach>,
+    known: Mutex<Known>,
     /// Engagements it reported.
     active: AtomicU64,
     /// Streams given to it since it reported.
@@ -85,37 +88,29 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn condition(&self) -> Condition {
-        *self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known().condition
     }
 
     /// Whether another attempt has just found that nobody can connect to it. Thousands of streams may wait for one
     /// worker: one of them asks for all.
     pub(super) fn is_absent(&self) -> bool {
-        self.condition() == Condition::Unreachable && self.reach().is_known()
+        self.known().is_absent()
     }
 
     /// Whether an attempt may be made: where nobody could connect, whoever may is the only one for a while.
     pub(super) fn may_try(&self) -> bool {
-        if self.condition() != Condition::Unreachable {
-            return true;
-        }
-        let mut reach = self.reach();
-        if reach.is_known() {
+        let mut known = self.known();
+        if known.is_absent() {
             return false;
         }
-        if reach.absent.is_some() {
-            reach.absent = Some(Instant::now());
+        if known.absent.is_some() {
+            known.absent = Some(Instant::now());
         }
         true
     }
 
-    /// It answered something.
-    pub(super) fn answered(&self) {
-        *self.reach() = Reach { absent: None, answered: Some(Instant::now()) };
-    }
-
-    fn reach(&self) -> MutexGuard<'_, Reach> {
-        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A stream was given to it.
@@ -157,8 +152,7 @@ impl Workers {
                 base: base.clone(),
                 places: Semaphore::new(ATTEMPTS_EACH),
                 connections: Connections::new(base, token.as_ref(), CONNECT_PATIENCE, POOL_IDLE)?,
-                condition: Mutex::new(Condition::Unknown),
-                reach: Mutex::default(),
+                known: Mutex::new(Known { condition: Condition::Unknown, absent: None, answered: None }),
                 active: AtomicU64::new(0),
                 given: AtomicUsize::new(0),
             }))
@@ -192,12 +186,19 @@ impl Workers {
         self.all.iter().any(|w| !passed_over.contains(&w.base) && w.condition() < Condition::Draining)
     }
 
-    /// Tries once to give a worker an event.
+    /// Tries once to give a worker an event, and notes what that shows of the worker.
     pub(super) async fn attempt(&self, worker: &Worker, body: Bytes) -> Verdict {
-        match &worker.connections {
+        let began = Instant::now();
+        let verdict = match &worker.connections {
             Some(connections) => attempt(connections, body).await,
             None => attempt_by_tls(&self.client, &worker.base, self.token.as_ref(), body).await,
+        };
+        match verdict {
+            Verdict::Unreachable { .. } => self.found_absent(worker, began),
+            Verdict::Failed { .. } => {}
+            _ => worker.known().answered(),
         }
+        verdict
     }
 
     /// Ends a wait when a worker comes back.
@@ -207,12 +208,12 @@ impl Workers {
 
     /// Notes what is known of a worker now.
     pub(crate) fn note(&self, worker: &Worker, condition: Condition) {
-        if condition != Condition::Unreachable {
-            worker.answered();
-        }
         let before = {
-            let mut known = worker.condition.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *known, condition)
+            let mut known = worker.known();
+            if condition != Condition::Unreachable {
+                known.answered();
+            }
+            std::mem::replace(&mut known.condition, condition)
         };
         if before == condition {
             return;
@@ -231,13 +232,13 @@ impl Workers {
 
     /// An attempt that was begun at `began` could not connect to a worker. It says nothing about one that has answered
     /// since.
-    pub(super) fn found_absent(&self, worker: &Worker, began: Instant) {
+    fn found_absent(&self, worker: &Worker, began: Instant) {
         {
-            let mut reach = worker.reach();
-            if reach.answered.is_some_and(|at| at > began) {
+            let mut known = worker.known();
+            if known.answered.is_some_and(|at| at > began) {
                 return;
             }
-            reach.absent = Some(Instant::now());
+            known.absent = Some(Instant::now());
         }
         self.note(worker, Condition::Unreachable);
     }
@@ -258,7 +259,7 @@ impl Workers {
                 loop {
                     workers.probe(&worker).await;
                     worker.connections.iter().for_each(Connections::close_idle);
-                    let absent = worker.reach().absent.is_some();
+                    let absent = worker.known().absent.is_some();
                     tokio::time::sleep(if absent { PROBE_ABSENT_EVERY } else { PROBE_EVERY }).await;
                 }
             });
@@ -363,7 +364,7 @@ mod tests {
         assert!(!worker.is_absent());
         assert!(worker.may_try());
         assert!(!worker.may_try(), "another one is asking, however long that takes");
-        worker.answered();
+        worker.known().answered();
         assert!(worker.may_try() && worker.may_try());
     }
 

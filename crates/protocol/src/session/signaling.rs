@@ -130,8 +130,9 @@ impl Session {
         self.ever_streamed || self.config.rejoins
     }
 
-    /// Zoom refuses a handshake for good. Where media had flowed, in this session or the one before, a server may be gone that knew the stream, and Zoom's
-    /// `…started` with another one still be under way: it is waited for, without another try, while the window lasts.
+    /// Zoom refuses a handshake for good. Where media had flowed, in this session or the one before, a server may be gone
+    /// that knew the stream, and Zoom's `…started` with another one still be under way: it is waited for, without another
+    /// try, while the window lasts.
     pub(super) fn refused_by_zoom(
         &mut self,
         now: Instant,
