@@ -1,4 +1,7 @@
-//! A text file that grows by whole lines and is open only while it is written to.
+//! A text file that grows by whole lines.
+//!
+//! It is open while lines come: to open four files for each line of a transcript costs more than the line. When none has
+//! come for long it is closed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
@@ -13,18 +16,25 @@ use crate::take_up::remove_left_over;
 /// Most bytes that wait for a disk that refuses. Text is given up last: this is hours of talk.
 const WAITING_BYTES: usize = 1024 * 1024;
 
+/// After so many flushes in a row that had nothing to write the file is closed: after a quarter of a minute of a call with
+/// sound.
+const IDLE_FLUSHES: u8 = 100;
+
 /// A growing text file.
 #[derive(Debug)]
 pub(crate) struct AppendFile {
     path: PathBuf,
     relative: String,
+    file: Option<File>,
+    idle: u8,
     end: u64,
     waiting: Vec<u8>,
 }
 
 impl AppendFile {
     pub(crate) fn new(claimed: Claimed) -> Self {
-        Self { path: claimed.path, relative: claimed.relative, end: 0, waiting: Vec::new() }
+        let Claimed { file, relative, path } = claimed;
+        Self { path, relative, file: Some(file), idle: 0, end: 0, waiting: Vec::new() }
     }
 
     /// Goes on with a file of another process, behind everything in it.
@@ -34,7 +44,7 @@ impl AppendFile {
     pub(crate) fn resume(path: PathBuf, relative: String) -> Result<Self, RecordError> {
         let end = fs::metadata(&path).map_err(RecordError::io("open", &path))?.len();
         remove_left_over(&path)?;
-        Ok(Self { path, relative, end, waiting: Vec::new() })
+        Ok(Self { path, relative, file: None, idle: 0, end, waiting: Vec::new() })
     }
 
     /// The same with a file that an earlier version did not have.
@@ -51,9 +61,9 @@ impl AppendFile {
     /// # Errors
     /// The disk refused.
     pub(crate) fn cut(&mut self, end: u64) -> Result<(), RecordError> {
-        let file =
-            OpenOptions::new().write(true).open(&self.path).map_err(RecordError::io("open", &self.path))?;
+        let file = self.take_open()?;
         file.set_len(end).map_err(RecordError::io("truncate", &self.path))?;
+        self.file = Some(file);
         self.end = end;
         Ok(())
     }
@@ -83,10 +93,11 @@ impl AppendFile {
             write(&mut writer)?;
             let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             let end = file.metadata()?.len();
-            fs::rename(&temporary, &self.path).map(|()| end)
+            fs::rename(&temporary, &self.path).map(|()| (file, end))
         });
         match written {
-            Ok(end) => {
+            Ok((file, end)) => {
+                self.file = Some(file);
                 self.end = end;
                 self.waiting = Vec::new();
                 Ok(())
@@ -133,13 +144,26 @@ impl AppendFile {
     /// The disk refused; the text goes on waiting.
     pub(crate) fn flush(&mut self) -> Result<(), RecordError> {
         if self.waiting.is_empty() {
+            self.idle = self.idle.saturating_add(1);
+            if self.idle >= IDLE_FLUSHES {
+                self.file = None;
+            }
             return Ok(());
         }
-        let file =
-            OpenOptions::new().write(true).open(&self.path).map_err(RecordError::io("open", &self.path))?;
+        self.idle = 0;
+        // Where the disk refuses it is closed, and the next attempt opens what is there by then.
+        let file = self.take_open()?;
         file.write_all_at(&self.waiting, self.end).map_err(RecordError::io("write", &self.path))?;
+        self.file = Some(file);
         self.end += self.waiting.len() as u64;
         self.waiting = Vec::new();
         Ok(())
+    }
+
+    fn take_open(&mut self) -> Result<File, RecordError> {
+        self.file.take().map_or_else(
+            || OpenOptions::new().write(true).open(&self.path).map_err(RecordError::io("open", &self.path)),
+            Ok,
+        )
     }
 }
