@@ -1,20 +1,24 @@
 //! A media socket, from Zoom's side: the handshake, then packets on the stream's schedule once the client is ready.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rtms_protocol::MediaKind;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rtms_protocol::{MediaKind, MsgType, peek_msg_type};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
 use super::handshake::{self, MediaGranted, Rejected};
 use super::keep_alive::{Beat, KeepAlive, half_open};
 use super::rubbish::{self, On};
-use super::socket::Socket;
-use crate::faults::Cut;
+use super::socket::{Receiver, Sender, Socket};
+use crate::faults::{Cut, Rubbish};
 use crate::player::{Grant, Player};
-use crate::stream::{MediaSeat, Phase, Stream};
+use crate::stream::{MediaSeat, Phase, Stage, Stream};
 
 /// Messages written with one flush at most, so that a burst of buffered sound does not starve keep-alives.
 const BURST: usize = 64;
@@ -44,15 +48,22 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, 
     // To encode a round of a voice takes longer than a packet may be late. Nobody waits for what is there already.
     let program = Arc::clone(&stream.program);
     let _ = tokio::task::spawn_blocking(move || program.render(&grant.params)).await;
-    if socket.send(&answer).await.is_ok() {
-        let how = play(&shared, &stream, &mut socket, seat, &grant).await;
-        if how == Cut::Silence {
-            return half_open(&shared, &stream, socket, || stream.detach_media(seat_id)).await;
+    let (mut sender, receiver) = socket.split();
+    if sender.send(&answer).await.is_err() {
+        stream.detach_media(seat_id);
+        return;
+    }
+    let (how, socket) = play(&shared, &stream, (sender, receiver), seat, &grant).await;
+    match socket {
+        Some(socket) if how == Cut::Silence => {
+            half_open(&shared, &stream, socket, || stream.detach_media(seat_id)).await;
         }
-        stream.detach_media(seat_id);
-        socket.end(how).await;
-    } else {
-        stream.detach_media(seat_id);
+        socket => {
+            stream.detach_media(seat_id);
+            if let Some(socket) = socket {
+                socket.end(how).await;
+            }
+        }
     }
 }
 
@@ -60,32 +71,35 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, 
 async fn play(
     shared: &Shared,
     stream: &Arc<Stream>,
-    socket: &mut Socket,
+    (mut sender, mut receiver): (Sender, Receiver),
     seat: MediaSeat,
     grant: &Grant,
-) -> Cut {
+) -> (Cut, Option<Socket>) {
     let mut player = None;
-    let how = play_with(&mut player, shared, stream, socket, seat, grant).await;
+    let how = play_with(&mut player, shared, stream, (&mut sender, &mut receiver), seat, grant).await;
     if let (Cut::Reset, Some(player)) = (how, &mut player) {
         player.reset();
     }
-    how
+    drop(player);
+    (how, Socket::join(sender, receiver))
 }
 
 async fn play_with(
     player: &mut Option<Player>,
     shared: &Shared,
     stream: &Arc<Stream>,
-    socket: &mut Socket,
+    (sender, receiver): (&mut Sender, &mut Receiver),
     mut seat: MediaSeat,
     grant: &Grant,
 ) -> Cut {
     let mut stage = stream.stage.subscribe();
     let mut keep_alive = KeepAlive::begin(stream.timing);
+    let mut timer = pin!(sleep_until(far()));
     let mut messages: Vec<Bytes> = Vec::with_capacity(BURST);
     loop {
-        {
+        let phase = {
             let now = stage.borrow_and_update();
+            let phase = now.phase;
             match player {
                 Some(player) => player.update(&now),
                 None if now.ready => {
@@ -95,55 +109,102 @@ async fn play_with(
                 }
                 None => {}
             }
-        }
-        let phase = stage.borrow().phase;
+            phase
+        };
         if phase == Phase::Closed {
             return Cut::Close;
         }
-        let next = player.as_ref().and_then(Player::next_due);
-        if player.is_some() && next.is_none_or(|due| due > stream.clock.offset()) {
-            stream.mark_caught_up(&seat.caught_up);
-        }
-        // A client that has taken its seat is about to say that it is ready, and then gets what was buffered.
-        if phase >= Phase::Draining && player.is_some() && next.is_none() {
-            stream.mark_done(&seat.done);
-        }
-        let due = next.map_or_else(far, |offset| stream.clock.due(offset));
-        tokio::select! {
-            biased;
-            cut = seat.cut.changed() => {
-                let how = *seat.cut.borrow();
-                if cut.is_err() || how.is_some() {
-                    return how.unwrap_or(Cut::Close);
+        let (done, caught_up) = (Arc::clone(&seat.done), Arc::clone(&seat.caught_up));
+        // Asked by a waker of its own: while a packet leaves every 20 ms, nobody looks at what has not changed.
+        let mut news = FuturesUnordered::new();
+        news.push(listen(&mut seat, &mut stage, receiver, keep_alive.next()));
+        let heard = loop {
+            let next = player.as_ref().and_then(Player::next_due);
+            if player.is_some() && next.is_none_or(|due| due > stream.clock.offset()) {
+                stream.mark_caught_up(&caught_up);
+            }
+            // A client that has taken its seat is about to say that it is ready, and then gets what was buffered.
+            if phase >= Phase::Draining && player.is_some() && next.is_none() {
+                stream.mark_done(&done);
+            }
+            timer.as_mut().reset(next.map_or_else(far, |offset| stream.clock.due(offset)));
+            tokio::select! {
+                biased;
+                Some(heard) = news.next() => break heard,
+                () = &mut timer => {
+                    if let Some(player) = player
+                        && send_due(shared, stream, sender, player, &mut messages).await.is_err()
+                    {
+                        return Cut::Reset;
+                    }
                 }
             }
-            _ = stage.changed() => {}
-            message = socket.receive() => match message {
-                Some(message) if rtms_protocol::peek_msg_type(&message) == Some(rtms_protocol::MsgType::KeepAliveResponse) => {
-                    keep_alive.answered();
-                }
-                Some(_) => {}
-                None => return Cut::Close,
-            },
-            Some(what) = seat.rubbish.recv() => {
-                if socket.send_frames(rubbish::frames(what, On::Media)).await.is_err() {
+        };
+        drop(news);
+        match heard {
+            Heard::Cut(how) => return how,
+            Heard::Stage => {}
+            Heard::Answer => keep_alive.answered(),
+            Heard::Rubbish(what) => {
+                if sender.send_frames(rubbish::frames(what, On::Media)).await.is_err() {
                     return Cut::Reset;
                 }
             }
-            () = sleep_until(keep_alive.next()) => match keep_alive.beat() {
-                Beat::Ask(request) => if socket.send(&request).await.is_err() { return Cut::Reset },
+            Heard::Beat => match keep_alive.beat() {
+                Beat::Ask(request) => {
+                    if sender.send(&request).await.is_err() {
+                        return Cut::Reset;
+                    }
+                }
                 Beat::Dead => {
                     tracing::info!(stream = %stream.identity.stream_id, "media keep-alives are not answered; the socket is cut");
                     return Cut::End;
                 }
             },
-            () = sleep_until(due) => {
-                if let Some(player) = player
-                    && send_due(shared, stream, socket, player, &mut messages).await.is_err()
-                {
-                    return Cut::Reset;
+        }
+    }
+}
+
+/// What there may be besides packets that are due.
+enum Heard {
+    /// The socket is to end like this.
+    Cut(Cut),
+    /// The stream's stage has changed.
+    Stage,
+    /// A keep-alive was answered.
+    Answer,
+    /// This is to be sent.
+    Rubbish(Rubbish),
+    /// A keep-alive is due.
+    Beat,
+}
+
+/// Waits for it.
+async fn listen(
+    seat: &mut MediaSeat,
+    stage: &mut watch::Receiver<Stage>,
+    receiver: &mut Receiver,
+    beat: Instant,
+) -> Heard {
+    loop {
+        tokio::select! {
+            biased;
+            cut = seat.cut.changed() => {
+                let how = *seat.cut.borrow();
+                if cut.is_err() || how.is_some() {
+                    return Heard::Cut(how.unwrap_or(Cut::Close));
                 }
             }
+            _ = stage.changed() => return Heard::Stage,
+            message = receiver.receive() => match message {
+                Some(message) if peek_msg_type(&message) == Some(MsgType::KeepAliveResponse) => {
+                    return Heard::Answer;
+                }
+                Some(_) => {}
+                None => return Heard::Cut(Cut::Close),
+            },
+            Some(what) = seat.rubbish.recv() => return Heard::Rubbish(what),
+            () = sleep_until(beat) => return Heard::Beat,
         }
     }
 }
@@ -152,7 +213,7 @@ async fn play_with(
 async fn send_due(
     shared: &Shared,
     stream: &Stream,
-    socket: &mut Socket,
+    sender: &mut Sender,
     player: &mut Player,
     messages: &mut Vec<Bytes>,
 ) -> Result<(), super::socket::Gone> {
@@ -169,7 +230,7 @@ async fn send_due(
     if messages.is_empty() {
         return Ok(());
     }
-    socket.write(messages).await
+    sender.write(messages).await
 }
 
 fn far() -> Instant {

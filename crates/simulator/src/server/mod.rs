@@ -20,6 +20,7 @@ use std::time::Duration;
 use rtms_protocol::{Credentials, Product, StreamIdentity};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -363,25 +364,21 @@ async fn accept_loop(
     acceptor: Option<tokio_rustls::TlsAcceptor>,
 ) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // Ended with this loop, so that none of them has to watch for that with every packet.
+    let mut connections = JoinSet::new();
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((tcp, _)) => {
                 let stalled = shared.door.enter();
                 let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-                tokio::spawn(async move {
-                    let stop = shared.stop.clone();
-                    let served = async {
-                        if stalled {
-                            door::hold(tcp).await;
-                        } else {
-                            shared.door.opened().await;
-                            serve_connection(shared, tcp, acceptor).await;
-                        }
-                    };
-                    tokio::select! {
-                        () = served => {}
-                        () = stop.cancelled() => {}
+                connections.spawn(async move {
+                    if stalled {
+                        door::hold(tcp).await;
+                    } else {
+                        shared.door.opened().await;
+                        serve_connection(shared, tcp, acceptor).await;
                     }
                     drop(permit);
                 });

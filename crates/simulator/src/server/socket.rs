@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::transport::Transport;
@@ -97,42 +98,28 @@ impl Socket {
 
     /// The next text or binary message; `None` once the connection is over. Cancel safe.
     pub(super) async fn receive(&mut self) -> Option<Bytes> {
-        loop {
-            match self.ws.next().await?.ok()? {
-                Message::Text(text) => return Some(text.into()),
-                Message::Binary(bytes) => return Some(bytes),
-                Message::Close(_) => return None,
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            }
-        }
+        receive(&mut self.ws).await
     }
 
     /// Sends one message at once.
     pub(super) async fn send(&mut self, message: &Value) -> Result<(), Gone> {
-        self.write(&mut vec![message.to_string().into()]).await
-    }
-
-    /// Sends messages with one flush, and empties the list.
-    pub(super) async fn write(&mut self, messages: &mut Vec<Bytes>) -> Result<(), Gone> {
-        let all = async {
-            for text in messages.drain(..) {
-                let text = Utf8Bytes::try_from(text).map_err(|_| Gone)?;
-                self.ws.feed(Message::Text(text)).await.map_err(|_| Gone)?;
-            }
-            self.ws.flush().await.map_err(|_| Gone)
-        };
-        timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
+        send(&mut self.ws, message).await
     }
 
     /// Sends frames as they are, right or wrong.
     pub(super) async fn send_frames(&mut self, frames: Vec<Message>) -> Result<(), Gone> {
-        let all = async {
-            for frame in frames {
-                self.ws.send(frame).await.map_err(|_| Gone)?;
-            }
-            Ok(())
-        };
-        timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
+        send_frames(&mut self.ws, frames).await
+    }
+
+    /// Its two directions, for whoever waits for messages while it sends.
+    pub(super) fn split(self) -> (Sender, Receiver) {
+        let (sender, receiver) = self.ws.split();
+        (Sender(sender), Receiver(receiver))
+    }
+
+    /// One socket again, of the two directions that were one.
+    pub(super) fn join(sender: Sender, receiver: Receiver) -> Option<Self> {
+        Some(Self { ws: sender.0.reunite(receiver.0).ok()? })
     }
 
     /// Ends the connection in this way.
@@ -166,6 +153,72 @@ impl Socket {
         let mut rubbish = [0; 4096];
         while self.ws.get_mut().read(&mut rubbish).await.is_ok_and(|read| read > 0) {}
     }
+}
+
+/// What is sent on a socket.
+pub(super) struct Sender(SplitSink<WebSocketStream<Transport>, Message>);
+
+impl Sender {
+    /// Sends one message at once.
+    pub(super) async fn send(&mut self, message: &Value) -> Result<(), Gone> {
+        send(&mut self.0, message).await
+    }
+
+    /// Sends messages with one flush, and empties the list.
+    pub(super) async fn write(&mut self, messages: &mut Vec<Bytes>) -> Result<(), Gone> {
+        write(&mut self.0, messages).await
+    }
+
+    /// Sends frames as they are, right or wrong.
+    pub(super) async fn send_frames(&mut self, frames: Vec<Message>) -> Result<(), Gone> {
+        send_frames(&mut self.0, frames).await
+    }
+}
+
+/// What comes on a socket.
+pub(super) struct Receiver(SplitStream<WebSocketStream<Transport>>);
+
+impl Receiver {
+    /// The next text or binary message; `None` once the connection is over. Cancel safe.
+    pub(super) async fn receive(&mut self) -> Option<Bytes> {
+        receive(&mut self.0).await
+    }
+}
+
+async fn receive(ws: &mut (impl Stream<Item = Result<Message, Error>> + Unpin)) -> Option<Bytes> {
+    loop {
+        match ws.next().await?.ok()? {
+            Message::Text(text) => return Some(text.into()),
+            Message::Binary(bytes) => return Some(bytes),
+            Message::Close(_) => return None,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+    }
+}
+
+async fn send(ws: &mut (impl Sink<Message> + Unpin), message: &Value) -> Result<(), Gone> {
+    write(ws, &mut vec![message.to_string().into()]).await
+}
+
+async fn write(ws: &mut (impl Sink<Message> + Unpin), messages: &mut Vec<Bytes>) -> Result<(), Gone> {
+    let all = async {
+        for text in messages.drain(..) {
+            let text = Utf8Bytes::try_from(text).map_err(|_| Gone)?;
+            ws.feed(Message::Text(text)).await.map_err(|_| Gone)?;
+        }
+        ws.flush().await.map_err(|_| Gone)
+    };
+    timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
+}
+
+async fn send_frames(ws: &mut (impl Sink<Message> + Unpin), frames: Vec<Message>) -> Result<(), Gone> {
+    let all = async {
+        for frame in frames {
+            ws.send(frame).await.map_err(|_| Gone)?;
+        }
+        Ok(())
+    };
+    timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
 }
 
 #[cfg(test)]
