@@ -196,6 +196,14 @@ impl Client {
         }
     }
 
+    /// Whether media comes in bunches, and one was just taken whole: no more comes before the next rest is over. `false`
+    /// while some of it is taken as it comes, and while there is none.
+    pub fn rests(&mut self) -> bool {
+        let media = self.sockets.iter_mut().filter(|socket| !socket.is_signaling);
+        let mut rests = media.filter_map(Socket::rests).peekable();
+        rests.peek().is_some() && rests.all(|rests| rests)
+    }
+
     /// A bell for something else that the task which polls this client looks at: so it need not look where nobody called.
     /// Ask [`Bell::rang`] after [`Client::poll_next`] in the same turn, never before it: a ring in between would wake nobody.
     #[must_use]

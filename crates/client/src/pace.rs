@@ -33,7 +33,7 @@ const CALM_RESTS: u32 = 12;
 const EMPTY_RESTS: u8 = 4;
 
 /// In how many groups connections rest, one after the other: so many times in a rest there is work.
-const GROUPS: u32 = 10;
+const GROUPS: u32 = 15;
 
 /// Gives connections their rhythm: as many to each group.
 #[derive(Debug)]
@@ -129,6 +129,11 @@ impl Paced {
             Some(rhythm) => self.calm_from = Some(rhythm.calm_from(Instant::now())),
             None => self.rested = true,
         }
+    }
+
+    /// Whether it rests: nothing of it will be read before the rest is over.
+    pub(crate) const fn rests(&self) -> bool {
+        matches!(self.tcp, Tcp::Resting(_)) && !self.rested
     }
 
     /// Ends a rest before its time, for whoever wants it read empty; whether it may not be. Whoever reads has to poll for

@@ -100,6 +100,14 @@ impl Socket {
         }
     }
 
+    /// Whether it rests between reads; `None` while it is not open.
+    pub(crate) fn rests(&mut self) -> Option<bool> {
+        match &mut self.state {
+            State::Open(socket) => Some(paced(socket.get_mut()).rests()),
+            State::Connecting(_) => None,
+        }
+    }
+
     /// Ends a rest before its time; whether there was one.
     pub(crate) fn end_rest(&mut self) -> bool {
         let State::Open(socket) = &mut self.state else { return false };

@@ -20,8 +20,8 @@ use crate::settings::OnShutdown;
 use crate::view::{VideoAnswer, View};
 use crate::writer::{Batch, Item, Origin, SubmitError, WriterHandle, Writers, lost};
 
-/// What is taken goes to the writer at once, if this long has passed since the last time: media sockets are read less
-/// often (see [`crate::run`]), so this parts only what is read packet by packet.
+/// What is read packet by packet goes to the writer at once, if this long has passed since the last time. Where media
+/// rests between reads (see [`crate::run`]), what was read goes there at once in any case.
 const BATCH_RIPE: Duration = Duration::from_millis(50);
 /// How long media waits for more before it goes to the writer without.
 const BATCH_AGE: Duration = Duration::from_millis(100);
@@ -158,7 +158,7 @@ impl Running {
             return Poll::Ready(Turn::Command(command));
         }
         if !self.batch.is_empty() {
-            if self.since.elapsed() >= BATCH_RIPE {
+            if self.since.elapsed() >= BATCH_RIPE || self.client.rests() {
                 return Poll::Ready(Turn::HandOver);
             }
             if self.due() < timer.deadline() {

@@ -23,8 +23,8 @@ use crate::{api, folder, metrics, recover, retention};
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long listeners may take to hear the end of their streams.
 const LISTENERS_DRAIN: Duration = Duration::from_secs(2);
-/// How long media may wait to be taken together, while nobody listens: four packets of 20 ms cost one wake-up.
-const MEDIA_REST: Duration = Duration::from_millis(80);
+/// How long media may wait to be taken together, while nobody listens: six packets of 20 ms cost one wake-up.
+const MEDIA_REST: Duration = Duration::from_millis(120);
 
 /// Runs the worker on `listener` until `shutdown`, then finishes every recording.
 ///

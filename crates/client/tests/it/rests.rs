@@ -1,6 +1,8 @@
 //! Media rests between reads, and what came meanwhile is heard before anything that came later.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rtms_client::Client;
@@ -67,4 +69,16 @@ async fn what_has_come_is_heard_though_the_stream_moves_to_another_server() {
     client.tell(Input::Restarted(vec![other.url.clone()]));
     let learned = learn(&mut client, |learned| learned.audio.last() == Some(&0)).await;
     assert!(learned.audio.ends_with(&[-2, -1, 0]), "{:?}", learned.audio);
+}
+
+#[tokio::test]
+async fn media_that_comes_in_bunches_rests_once_one_is_taken_and_never_while_it_is_wanted_at_once() {
+    assert!(!client("ws://127.0.0.1:1", plain_options()).rests(), "there is none");
+    let (_zoom, mut client) = resting().await;
+    assert!(client.rests());
+    client.set_prompt(true);
+    learn(&mut client, |learned| learned.audio.last() == Some(&-1)).await;
+    assert!(!client.rests());
+    assert!(poll_fn(|cx| Poll::Ready(client.poll_next(cx))).await.is_pending(), "nothing more has come");
+    assert!(!client.rests());
 }
