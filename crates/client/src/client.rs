@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use rtms_protocol::session::{CloseCause, Notice, Phase, SocketId, SocketKind, Wake};
 use rtms_protocol::{Input, Instant, MediaFrame, Output, Session, SessionConfig};
@@ -14,7 +13,7 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 use crate::bell::{Bell, Ringer};
 use crate::bounds::{Bounds, Rate, Room};
 use crate::connect::connect;
-use crate::pace::Rhythms;
+use crate::rhythm::{Rests, Rhythms};
 use crate::socket::{Socket, SocketEvent};
 use crate::tls::TlsRoots;
 use crate::url_policy::UrlPolicy;
@@ -82,12 +81,12 @@ impl ClientOptions {
     }
 
     /// Lets media sockets be read at intervals instead of at each packet (default: at each packet): what comes waits in
-    /// the system's buffers for up to `rest`, and is then taken all at once. At packets of 20 ms and rests of 80 ms the
-    /// processor's time is about two thirds. A socket that brings more than 32 KiB in a rest, or nothing for long, is read as
+    /// the system's buffers for up to a rest, and is then taken all at once. At packets of 20 ms and rests of 120 ms the
+    /// processor's time is about half. A socket that brings more than 32 KiB in a rest, or nothing for long, is read as
     /// usual; so are all sockets of a client that is to be prompt ([`Client::set_prompt`]).
     #[must_use]
-    pub fn with_rest(mut self, rest: Duration) -> Self {
-        self.rhythms = Some(Arc::new(Rhythms::new(TokioInstant::now(), rest)));
+    pub fn with_rests(mut self, rests: Rests) -> Self {
+        self.rhythms = Some(Arc::new(Rhythms::new(TokioInstant::now(), rests)));
         self
     }
 
@@ -188,7 +187,7 @@ impl Client {
         self.hold(Held::Told(input));
     }
 
-    /// Whether media is wanted as soon as it comes, in spite of [`ClientOptions::with_rest`] (default: no).
+    /// Whether media is wanted as soon as it comes, in spite of [`ClientOptions::with_rests`] (default: no).
     pub fn set_prompt(&mut self, prompt: bool) {
         if self.prompt != prompt {
             self.prompt = prompt;

@@ -28,11 +28,13 @@ mod bounds;
 mod client;
 mod connect;
 mod pace;
+mod rhythm;
 mod socket;
 mod tls;
 mod url_policy;
 
 pub use bell::Bell;
 pub use client::{Client, ClientEvent, ClientOptions};
+pub use rhythm::Rests;
 pub use tls::{TlsError, TlsRoots};
 pub use url_policy::{PatternError, Target, UrlPolicy, UrlRefused};

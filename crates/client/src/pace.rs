@@ -2,7 +2,7 @@
 //!
 //! Zoom sends a packet of 20 ms every 20 ms, and what one costs is mostly the wake-up and the read, not the packet. So a
 //! connection with a rhythm rests once it is read empty: nobody watches it, the system's buffer takes what comes, and a
-//! timer asks for all of it later. Many connections rest to the same moment, so that one wake-up serves them. One that
+//! timer asks for all of it later. Many connections rest to the same moment (see [`crate::rhythm`]), so that one wake-up serves them. One that
 //! brings more than a little at a time, or nothing for long, is watched as usual.
 //!
 //! The alternative was a low-water mark on the socket (`SO_RCVLOWAT`), so that the system wakes nobody for less. It wakes
@@ -10,13 +10,14 @@
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::rhythm::Rhythm;
 
 /// A connection that brings more than this at once does not rest, bytes. Half of the least window that TCP opens with
 /// here: a sender should not have to wait for us.
@@ -31,52 +32,6 @@ const CALM_RESTS: u32 = 12;
 
 /// After so many rests in which nothing came the connection is watched until something does.
 const EMPTY_RESTS: u8 = 4;
-
-/// In how many groups connections rest, one after the other: so many times in a rest there is work.
-const GROUPS: u32 = 15;
-
-/// Gives connections their rhythm: as many to each group.
-#[derive(Debug)]
-pub(crate) struct Rhythms {
-    began: Instant,
-    rest: Duration,
-    given: AtomicU32,
-}
-
-impl Rhythms {
-    /// Rests of `rest`; of at least a millisecond, which is what timers know, and of 10 s at most.
-    pub(crate) fn new(now: Instant, rest: Duration) -> Self {
-        let rest = rest.clamp(Duration::from_millis(1), Duration::from_secs(10));
-        Self { began: now, rest, given: AtomicU32::new(0) }
-    }
-
-    /// The next connection's.
-    pub(crate) fn next(&self) -> Rhythm {
-        let group = self.given.fetch_add(1, Ordering::Relaxed) % GROUPS;
-        Rhythm { began: self.began + self.rest / GROUPS * group, rest: self.rest }
-    }
-}
-
-/// When a connection's rests end: each so much later than the one before, however late it was read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rhythm {
-    began: Instant,
-    rest: Duration,
-}
-
-impl Rhythm {
-    /// When a connection that brought much now, or was made now, may rest.
-    fn calm_from(self, now: Instant) -> Instant {
-        now + self.rest * CALM_RESTS
-    }
-
-    /// When a rest that begins now ends: no later than its length from now.
-    fn end_of_rest(self, now: Instant) -> Instant {
-        let Some(passed) = now.checked_duration_since(self.began) else { return self.began };
-        let into = passed.as_nanos() % self.rest.as_nanos().max(1);
-        now + self.rest.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or_default()))
-    }
-}
 
 /// The connection, by who looks after it.
 #[derive(Debug)]
@@ -93,7 +48,7 @@ enum Tcp {
 #[derive(Debug)]
 pub(crate) struct Paced {
     tcp: Tcp,
-    rhythm: Option<Rhythm>,
+    rhythm: Option<Arc<Rhythm>>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the rest is over, and what came meanwhile is being read.
     rested: bool,
@@ -123,12 +78,12 @@ impl Paced {
     }
 
     /// Sets the rhythm. Without one the connection is watched once it is read empty; whoever reads has to poll for that.
-    pub(crate) fn set_rhythm(&mut self, rhythm: Option<Rhythm>) {
-        self.rhythm = rhythm;
-        match rhythm {
-            Some(rhythm) => self.calm_from = Some(rhythm.calm_from(Instant::now())),
+    pub(crate) fn set_rhythm(&mut self, rhythm: Option<Arc<Rhythm>>) {
+        match &rhythm {
+            Some(rhythm) => self.calm_from = Some(calm_from(rhythm, Instant::now())),
             None => self.rested = true,
         }
+        self.rhythm = rhythm;
     }
 
     /// Whether it rests: nothing of it will be read before the rest is over.
@@ -160,22 +115,22 @@ impl Paced {
     fn rest(&mut self) {
         let bunch = std::mem::replace(&mut self.bunch, 0);
         self.most = MOST_AT_ONCE;
-        let Some(rhythm) = self.rhythm else { return self.watch() };
+        let Some(rhythm) = &self.rhythm else { return self.watch() };
         let now = Instant::now();
         if bunch > MOST_AT_ONCE {
-            self.calm_from = Some(rhythm.calm_from(now));
+            self.calm_from = Some(calm_from(rhythm, now));
         }
         self.empty = if bunch > 0 { 0 } else { self.empty + 1 };
         if self.calm_from.is_some_and(|calm| now < calm) || self.empty > EMPTY_RESTS {
             return self.watch();
         }
+        let end = rhythm.end_of_rest(now);
         if matches!(self.tcp, Tcp::Watched(_)) {
             self.tcp = match std::mem::replace(&mut self.tcp, Tcp::Lost) {
                 Tcp::Watched(tcp) => tcp.into_std().map_or(Tcp::Lost, Tcp::Resting),
                 other => other,
             };
         }
-        let end = rhythm.end_of_rest(now);
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(end),
             None => self.timer = Some(Box::pin(sleep_until(end))),
@@ -223,6 +178,11 @@ impl Paced {
             _ => Poll::Ready(Err(lost())),
         }
     }
+}
+
+/// When a connection that brought much now, or was made now, may rest.
+fn calm_from(rhythm: &Rhythm, now: Instant) -> Instant {
+    now + rhythm.rest() * CALM_RESTS
 }
 
 fn is_for_later(error: &io::Error) -> bool {
@@ -300,13 +260,14 @@ impl AsyncWrite for Paced {
 #[cfg(test)]
 mod tests {
     use std::net::{Shutdown, TcpListener};
+    use std::time::Duration;
 
-    use proptest::prelude::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::rhythm::{Rests, Rhythms};
 
-    const REST: Duration = Duration::from_millis(100);
+    const REST: Duration = Duration::from_millis(96);
 
     /// A connection that rests, once it has read the one byte that its peer has sent.
     async fn resting() -> (Paced, std::net::TcpStream) {
@@ -315,7 +276,7 @@ mod tests {
         let mut peer = listener.accept().unwrap().0;
         peer.set_nodelay(true).unwrap();
         let mut paced = Paced::new(tcp);
-        paced.set_rhythm(Some(Rhythms::new(Instant::now(), REST).next()));
+        paced.set_rhythm(Some(Arc::new(Rhythms::new(Instant::now(), Rests::of(REST))).next()));
         peer.write_all(b"0").unwrap();
         assert_eq!(read(&mut paced).await, b"0");
         assert!(matches!(paced.tcp, Tcp::Watched(_)), "a new one is watched first");
@@ -445,30 +406,5 @@ mod tests {
         assert_eq!(read(&mut paced).await, b"last");
         let error = paced.read(&mut [0]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-    }
-
-    proptest! {
-        #[test]
-        fn rests_end_in_time_and_each_a_rest_after_the_one_before(
-            rest in 1_u64..10_000, nth in 0..25, passed in 0_u64..10_000_000_000, late in 0.0..0.999,
-        ) {
-            let (began, rest) = (Instant::now(), Duration::from_millis(rest));
-            let rhythms = Rhythms::new(began, rest);
-            let rhythm = (0..=nth).map(|_| rhythms.next()).last().unwrap();
-            let now = began + Duration::from_nanos(passed);
-            let end = rhythm.end_of_rest(now);
-            prop_assert!(end > now && end <= now + rest);
-            prop_assert_eq!(rhythm.end_of_rest(end + rest.mul_f64(late)), end + rest);
-        }
-    }
-
-    #[test]
-    fn as_many_connections_wake_at_one_time_as_at_another() {
-        let began = Instant::now();
-        let rhythms = Rhythms::new(began, REST);
-        let mut ends: Vec<_> = (0..1_000).map(|_| rhythms.next().end_of_rest(began + REST)).collect();
-        ends.sort_unstable();
-        let groups: Vec<usize> = ends.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
-        assert_eq!(groups, [100; GROUPS as usize]);
     }
 }

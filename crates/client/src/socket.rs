@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::bell::Bell;
 use crate::bounds::skipped;
 use crate::connect::{Stream, paced};
-use crate::pace::Rhythm;
+use crate::rhythm::Rhythm;
 
 /// Messages that may wait for a peer that does not read; we send a handful in a minute.
 const MOST_WAITING: usize = 256;
@@ -54,7 +55,7 @@ pub(crate) struct Socket {
     unflushed: bool,
     told_throttled: bool,
     /// How it rests between reads, where it may.
-    rhythm: Option<Rhythm>,
+    rhythm: Option<Arc<Rhythm>>,
     /// Whether everything is wanted as soon as it comes.
     prompt: bool,
 }
@@ -80,7 +81,7 @@ impl Socket {
     }
 
     /// Lets it rest between reads once it is open, unless it is to be prompt.
-    pub(crate) const fn with_rhythm(mut self, rhythm: Rhythm, prompt: bool) -> Self {
+    pub(crate) fn with_rhythm(mut self, rhythm: Arc<Rhythm>, prompt: bool) -> Self {
         (self.rhythm, self.prompt) = (Some(rhythm), prompt);
         self
     }
@@ -95,7 +96,7 @@ impl Socket {
         if let State::Open(socket) = &mut self.state
             && self.rhythm.is_some()
         {
-            paced(socket.get_mut()).set_rhythm(self.rhythm.filter(|_| !self.prompt));
+            paced(socket.get_mut()).set_rhythm(self.rhythm.clone().filter(|_| !self.prompt));
             self.bell.again();
         }
     }

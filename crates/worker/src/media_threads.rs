@@ -35,13 +35,18 @@ impl Drop for Place {
     }
 }
 
+/// How many processors this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 impl MediaThreads {
     /// Starts one for each processor.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start() -> io::Result<Self> {
-        Self::start_many(std::thread::available_parallelism().map_or(1, usize::from))
+        Self::start_many(processors())
     }
 
     fn start_many(count: usize) -> io::Result<Self> {

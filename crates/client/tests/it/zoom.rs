@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use rtms_client::{Client, ClientEvent, ClientOptions, TlsRoots, UrlPolicy};
+use rtms_client::{Client, ClientEvent, ClientOptions, Rests, TlsRoots, UrlPolicy};
 use rtms_protocol::session::{MediaSockets, Notice, SessionConfig, Timeouts};
 use rtms_protocol::{AudioParams, Credentials, MediaParams, Product, StreamIdentity};
 use serde_json::{Value, json};
@@ -109,7 +109,8 @@ pub(crate) fn audio(timestamp: i64) -> Value {
 /// Options that permit `ws://127.0.0.1`, and let media rest as the worker does.
 pub(crate) fn plain_options() -> ClientOptions {
     let policy = UrlPolicy::parse("127.0.0.1", true).unwrap();
-    ClientOptions::new(TlsRoots::system(None).unwrap(), policy).with_rest(Duration::from_millis(100))
+    ClientOptions::new(TlsRoots::system(None).unwrap(), policy)
+        .with_rests(Rests::of(Duration::from_millis(100)))
 }
 
 /// A client for the stream at `url`.
