@@ -60,6 +60,8 @@ pub(crate) struct Paced {
     empty: u8,
     /// No rest before, since it is new or brought too much for one.
     calm_from: Option<Instant>,
+    /// Only the shortest rests, since one brought too much.
+    brief: bool,
 }
 
 impl Paced {
@@ -74,6 +76,7 @@ impl Paced {
             most: MOST_AT_ONCE,
             empty: 0,
             calm_from: None,
+            brief: false,
         }
     }
 
@@ -119,12 +122,13 @@ impl Paced {
         let now = Instant::now();
         if bunch > MOST_AT_ONCE {
             self.calm_from = Some(calm_from(rhythm, now));
+            self.brief |= matches!(self.tcp, Tcp::Resting(_));
         }
         self.empty = if bunch > 0 { 0 } else { self.empty + 1 };
         if self.calm_from.is_some_and(|calm| now < calm) || self.empty > EMPTY_RESTS {
             return self.watch();
         }
-        let end = rhythm.end_of_rest(now);
+        let end = rhythm.end_of_rest(now, self.brief);
         if matches!(self.tcp, Tcp::Watched(_)) {
             self.tcp = match std::mem::replace(&mut self.tcp, Tcp::Lost) {
                 Tcp::Watched(tcp) => tcp.into_std().map_or(Tcp::Lost, Tcp::Resting),
@@ -351,6 +355,36 @@ mod tests {
         peer.write_all(b"3").unwrap();
         assert_eq!(read(&mut paced).await, b"3");
         assert!(matches!(paced.tcp, Tcp::Resting(_)));
+    }
+
+    /// How long a connection that rests goes on to rest, to the next ms.
+    async fn rest_of(paced: &mut Paced, peer: &mut std::net::TcpStream) -> Duration {
+        peer.write_all(b"r").unwrap();
+        assert_eq!(read(paced).await, b"r");
+        let began = Instant::now();
+        peer.write_all(b"r").unwrap();
+        assert_eq!(read(paced).await, b"r");
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_brought_too_much_in_a_long_rest_takes_the_shortest_from_then_on() {
+        let (mut paced, mut peer) = resting().await;
+        let rhythms = Rhythms::new(Instant::now(), Rests { shortest: REST, longest: REST * 2, at_a_time: 1 });
+        let rhythms = Arc::new(rhythms);
+        let _others: Vec<_> = (0..100).map(|_| rhythms.next()).collect();
+        paced.set_rhythm(Some(rhythms.next()));
+        tokio::time::advance(REST * 2 * CALM_RESTS).await;
+        rest_of(&mut paced, &mut peer).await;
+        let is = |rest: Duration, expected: Duration| rest.abs_diff(expected) <= Duration::from_millis(2);
+        let long = rest_of(&mut paced, &mut peer).await;
+        assert!(is(long, REST * 2), "{long:?}");
+        peer.write_all(&vec![0; MOST_AT_ONCE + 1]).unwrap();
+        paced.read_exact(&mut vec![0; MOST_AT_ONCE + 1]).await.unwrap();
+        tokio::time::advance(REST * 2 * CALM_RESTS).await;
+        rest_of(&mut paced, &mut peer).await;
+        let brief = rest_of(&mut paced, &mut peer).await;
+        assert!(is(brief, REST), "{brief:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -105,9 +105,9 @@ impl Rhythm {
     }
 
     /// When a rest that begins now ends: no later than its length from now, and while that length stays the same, each so
-    /// much later than the one before, however late it was read.
-    pub(crate) fn end_of_rest(&self, now: Instant) -> Instant {
-        let slots = u64::from(self.slots());
+    /// much later than the one before, however late it was read. A `brief` one is of the shortest.
+    pub(crate) fn end_of_rest(&self, now: Instant, brief: bool) -> Instant {
+        let slots = u64::from(if brief { self.rhythms.least } else { self.slots() });
         let place = u64::from(self.number) % slots;
         let passed = now.saturating_duration_since(self.rhythms.began).as_millis();
         let next = u64::try_from(passed).unwrap_or_default() / SLOT_MS + 1;
@@ -144,9 +144,9 @@ mod tests {
             let long = rhythm.rest();
             prop_assert!(long <= ms(rest.max(8)) && long + ms(8) > ms(rest.min(10_000)), "{long:?}");
             let now = began + Duration::from_nanos(passed);
-            let end = rhythm.end_of_rest(now);
+            let end = rhythm.end_of_rest(now, false);
             prop_assert!(end > now && end <= now + long);
-            prop_assert_eq!(rhythm.end_of_rest(end + long.mul_f64(late)), end + long);
+            prop_assert_eq!(rhythm.end_of_rest(end + long.mul_f64(late), false), end + long);
             drop(before);
         }
     }
@@ -156,7 +156,8 @@ mod tests {
         let began = Instant::now();
         let rhythms = Arc::new(Rhythms::new(began, Rests::of(ms(120))));
         let all: Vec<_> = (0..1_500).map(|_| rhythms.next()).collect();
-        let mut ends: Vec<_> = all.iter().map(|rhythm| rhythm.end_of_rest(began + ms(100_000))).collect();
+        let mut ends: Vec<_> =
+            all.iter().map(|rhythm| rhythm.end_of_rest(began + ms(100_000), false)).collect();
         ends.sort_unstable();
         let groups: Vec<usize> = ends.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
         assert_eq!(groups, [100; 15]);
