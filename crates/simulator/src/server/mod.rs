@@ -368,8 +368,13 @@ async fn accept_loop(
     let mut connections = JoinSet::new();
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-        while connections.try_join_next().is_some() {}
-        match listener.accept().await {
+        let accepted = loop {
+            tokio::select! {
+                accepted = listener.accept() => break accepted,
+                Some(_) = connections.join_next() => {}
+            }
+        };
+        match accepted {
             Ok((tcp, _)) => {
                 let stalled = shared.door.enter();
                 let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
