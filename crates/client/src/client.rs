@@ -195,8 +195,8 @@ impl Client {
         }
     }
 
-    /// Whether media comes in bunches, and one was just taken whole: no more comes before the next rest is over. `false`
-    /// while some of it is taken as it comes, and while there is none.
+    /// Whether media comes in bunches, and one was read: nothing more is before the next rest is over. Ask when
+    /// [`Client::poll_next`] has no more to give. `false` while any of it is taken as it comes, and while there is none.
     pub fn rests(&mut self) -> bool {
         let media = self.sockets.iter_mut().filter(|socket| !socket.is_signaling);
         let mut rests = media.filter_map(Socket::rests).peekable();

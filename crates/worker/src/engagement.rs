@@ -20,7 +20,7 @@ use crate::settings::OnShutdown;
 use crate::view::{VideoAnswer, View};
 use crate::writer::{Batch, Item, Origin, SubmitError, WriterHandle, Writers, lost};
 
-/// What is read packet by packet goes to the writer at once, if this long has passed since the last time. Where media
+/// What is read packet by packet goes to the writer at once, if this long has passed since the last time. Where all media
 /// rests between reads (see [`crate::run`]), what was read goes there at once in any case.
 const BATCH_RIPE: Duration = Duration::from_millis(50);
 /// How long media waits for more before it goes to the writer without.
@@ -66,6 +66,8 @@ pub(crate) struct Running {
     batch: Batch,
     /// When a batch went to the writer, or a flush was asked for.
     since: Instant,
+    /// Whether the writer had no room for the last one: then there is no hurry with what is left of it.
+    refused: bool,
     outcome: Outcome,
     streamed: bool,
     /// Whether Zoom has paused the stream.
@@ -104,6 +106,7 @@ impl Engagement {
             view,
             batch: Batch::default(),
             since: Instant::now(),
+            refused: false,
             outcome: Outcome::Left,
             streamed: false,
             paused: false,
@@ -158,7 +161,8 @@ impl Running {
             return Poll::Ready(Turn::Command(command));
         }
         if !self.batch.is_empty() {
-            if self.since.elapsed() >= BATCH_RIPE || self.client.rests() {
+            let is_bunch = !more && !self.refused && self.client.rests();
+            if is_bunch || self.since.elapsed() >= BATCH_RIPE {
                 return Poll::Ready(Turn::HandOver);
             }
             if self.due() < timer.deadline() {
@@ -285,7 +289,9 @@ impl Running {
         if self.batch.is_empty() {
             return self.writer.flush();
         }
-        if let Err((error, batch)) = self.writer.submit(std::mem::take(&mut self.batch)).await {
+        let submitted = self.writer.submit(std::mem::take(&mut self.batch)).await;
+        self.refused = submitted.is_err();
+        if let Err((error, batch)) = submitted {
             self.batch = batch;
             let dropped = self.batch.shed();
             lost("budget", dropped);

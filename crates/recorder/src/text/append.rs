@@ -16,7 +16,7 @@ use crate::take_up::remove_left_over;
 /// Most bytes that wait for a disk that refuses. Text is given up last: this is hours of talk.
 const WAITING_BYTES: usize = 1024 * 1024;
 
-/// After so many flushes in a row that had nothing to write the file is closed: after a quarter of a minute of a call with
+/// After so many flushes in a row that had nothing to write the file is closed: after ten seconds or so of a call with
 /// sound.
 const IDLE_FLUSHES: u8 = 100;
 

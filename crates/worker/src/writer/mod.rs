@@ -212,7 +212,8 @@ impl WriterHandle {
         match tokio::time::timeout(patience, room).await {
             Ok(Some((budget, place))) => {
                 place.send(Job::Batch { key: self.key, batch, at, _budget: budget });
-                self.shedding = false;
+                // One that only tells what was lost finds room where nothing else does.
+                self.shedding &= bytes == 0;
                 Ok(())
             }
             Ok(None) => Err((SubmitError::Gone, batch)),
