@@ -2,8 +2,8 @@
 //!
 //! Zoom sends a packet of 20 ms every 20 ms, and what one costs is mostly the wake-up and the read, not the packet. So a
 //! connection with a rhythm rests once it is read empty: nobody watches it, the system's buffer takes what comes, and a
-//! timer asks for all of it later. Many connections rest to the same moment (see [`crate::rhythm`]), so that one wake-up serves them. One that
-//! brings more than a little at a time, or nothing for long, is watched as usual.
+//! timer asks for all of it later. Many connections rest to the same moment, so that one wake-up serves them, see
+//! [`crate::rhythm`]. One that brings more than a little at a time, or nothing for long, is watched as usual.
 //!
 //! The alternative was a low-water mark on the socket (`SO_RCVLOWAT`), so that the system wakes nobody for less. It wakes
 //! nobody for the last packet before a pause either, so it needs the timer too, and a mark that follows the packets' size.

@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// How long a slot is, ms.
 const SLOT_MS: u64 = 8;
 
+/// Slots of the longest rest: of 10 s.
+const MOST_SLOTS: u32 = 1_250;
+
 /// Rests get shorter only when they could be shorter by more slots than this. Each change gives all connections other
 /// places, which costs each of them a short rest: not for a few that come and go.
 const SLACK: u32 = 2;
@@ -57,12 +60,13 @@ pub(crate) struct Rhythms {
 impl Rhythms {
     pub(crate) fn new(now: Instant, rests: Rests) -> Self {
         let slots =
-            |rest: Duration| u32::try_from(rest.as_millis() / u128::from(SLOT_MS)).unwrap_or(u32::MAX);
-        let least = slots(rests.shortest).clamp(1, slots(Duration::from_secs(10)));
+            |rest: Duration| u32::try_from(rest.as_millis() / u128::from(SLOT_MS)).unwrap_or(MOST_SLOTS);
+        let least = slots(rests.shortest).clamp(1, MOST_SLOTS);
+        let most = slots(rests.longest).clamp(least, MOST_SLOTS);
         Self {
             began: now,
             least,
-            most: slots(rests.longest).clamp(least, slots(Duration::from_secs(10)).max(least)),
+            most,
             at_a_time: rests.at_a_time.max(1),
             slots: AtomicU32::new(least),
             connections: AtomicU32::new(0),
