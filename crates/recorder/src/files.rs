@@ -43,6 +43,14 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Opens a file of ours that was closed meanwhile, for reading and writing.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) fn reopen(path: &Path) -> Result<File, RecordError> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(RecordError::io("open", path))
+}
+
 /// Makes a folder, with those above it, for this user alone (0700). One that exists keeps its mode.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 //! Written here, because the WAV crates write their header once, at the end: a file that is cut off would be broken.
 //! Refuses anything but 16-bit PCM.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::header::{HEADER_BYTES, header, parse_header};
 pub use super::lead::LeadCopy;
 use super::note::WavNote;
 use crate::error::RecordError;
-use crate::files::{CHUNK_BYTES, beside, create_private, remove};
+use crate::files::{CHUNK_BYTES, beside, create_private, remove, reopen};
 
 /// Most bytes gathered before they are written: a tenth of a second of the widest sound.
 const BUFFER_BYTES: usize = 24 * 1024;
@@ -256,7 +256,7 @@ impl WavWriter {
         self.settle()?;
         let file = match &mut self.file {
             Some(file) => file,
-            slot => slot.insert(open(&self.path)?),
+            slot => slot.insert(reopen(&self.path)?),
         };
         let written = file.write_all_at(bytes, offset);
         if written.is_err() {
@@ -265,10 +265,6 @@ impl WavWriter {
         }
         written.map_err(RecordError::io("write", &self.path))
     }
-}
-
-fn open(path: &Path) -> Result<File, RecordError> {
-    OpenOptions::new().read(true).write(true).open(path).map_err(RecordError::io("open", path))
 }
 
 /// A WAV file of ours, opened.
@@ -285,7 +281,7 @@ struct Existing {
 /// # Errors
 /// It cannot be opened, or is not one of ours.
 fn open_existing(path: &Path) -> Result<Existing, RecordError> {
-    let mut file = open(path)?;
+    let mut file = reopen(path)?;
     let mut bytes = [0; HEADER_BYTES as usize];
     let foreign = |reason: &str| RecordError::Foreign { path: path.into(), reason: reason.into() };
     file.read_exact(&mut bytes).map_err(|_| foreign("shorter than a header"))?;
@@ -297,6 +293,8 @@ fn open_existing(path: &Path) -> Result<Existing, RecordError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     const MONO: WavSpec = WavSpec { rate: 16_000, channels: 1 };

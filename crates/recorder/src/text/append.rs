@@ -3,13 +3,13 @@
 //! It is open while lines come: to open four files for each line of a transcript costs more than the line. When none has
 //! come for long it is closed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::RecordError;
-use crate::files::{beside, create_private, private};
+use crate::files::{beside, create_private, private, reopen};
 use crate::names::Claimed;
 use crate::take_up::remove_left_over;
 
@@ -161,9 +161,6 @@ impl AppendFile {
     }
 
     fn take_open(&mut self) -> Result<File, RecordError> {
-        self.file.take().map_or_else(
-            || OpenOptions::new().write(true).open(&self.path).map_err(RecordError::io("open", &self.path)),
-            Ok,
-        )
+        self.file.take().map_or_else(|| reopen(&self.path), Ok)
     }
 }

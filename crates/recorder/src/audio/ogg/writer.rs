@@ -4,7 +4,7 @@
 //! off, which players pass over and the next process takes away. Silence is written as packets of silence, three bytes
 //! for 20 ms, because no player fills a hole between granule positions.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::audio::header::WavSpec;
 use crate::audio::lead::LeadCopy;
 use crate::audio::note::WavNote;
 use crate::error::RecordError;
-use crate::files::{beside, create_private, remove};
+use crate::files::{beside, create_private, remove, reopen};
 
 /// Bytes of packets gathered before they are written. Small, because thousands of tracks are open at once.
 const BUFFER_BYTES: usize = 4096;
@@ -111,7 +111,7 @@ impl OggWriter {
                 writer.end = page.span.1;
             }
         }
-        let file = writer.open()?;
+        let file = reopen(&writer.path)?;
         file.set_len(writer.end).map_err(RecordError::io("truncate", &writer.path))?;
         writer.file = None;
         // A copy that was not finished is of no use.
@@ -243,7 +243,7 @@ impl OggWriter {
             copy.append(&out)?;
             copy.sequence = copy.sequence.wrapping_add(1);
         }
-        let file = copy.open()?;
+        let file = reopen(&copy.path)?;
         Ok(LeadCopy { file, path: copy.path, frames, note, end: copy.end, sequence: copy.sequence })
     }
 
@@ -342,7 +342,7 @@ impl OggWriter {
     /// Writes behind everything that is there.
     fn append(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
         if self.torn {
-            let file = self.open()?;
+            let file = reopen(&self.path)?;
             file.set_len(self.end).map_err(RecordError::io("truncate", &self.path))?;
             self.torn = false;
         }
@@ -358,7 +358,7 @@ impl OggWriter {
     fn put(&mut self, bytes: &[u8], offset: u64) -> Result<(), RecordError> {
         self.settle()?;
         if self.file.is_none() {
-            self.file = Some(self.open()?);
+            self.file = Some(reopen(&self.path)?);
         }
         let written = self.file.as_ref().map_or(Ok(()), |file| file.write_all_at(bytes, offset));
         if written.is_err() {
@@ -366,14 +366,6 @@ impl OggWriter {
             self.file = None;
         }
         written.map_err(RecordError::io("write", &self.path))
-    }
-
-    fn open(&self) -> Result<File, RecordError> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&self.path)
-            .map_err(RecordError::io("open", &self.path))
     }
 }
 
@@ -385,6 +377,8 @@ fn serial(path: &Path) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     #[test]
