@@ -25,7 +25,7 @@ const BURST: usize = 64;
 
 /// Serves one media socket to its end.
 pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, only: Option<MediaKind>) {
-    let Ok(Some(first)) = timeout(shared.config.timing.handshake, socket.receive()).await else {
+    let Ok(Some(first)) = timeout(shared.config.timing.handshake, socket.receiver.receive()).await else {
         return;
     };
     let MediaGranted { stream, seat, grant } = match handshake::media(&shared, server, only, &first) {
@@ -35,7 +35,7 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, 
             tracing::debug!(status = refused.code.name(), reason = %refused.reason, "media handshake refused");
             let answer = json!({"msg_type": 4, "protocol_version": 1, "status_code": refused.code.code(),
                 "reason": refused.reason});
-            if socket.send(&answer).await.is_ok() {
+            if socket.sender.send(&answer).await.is_ok() {
                 socket.end(Cut::Close).await;
             }
             return;
@@ -48,22 +48,15 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, 
     // To encode a round of a voice takes longer than a packet may be late. Nobody waits for what is there already.
     let program = Arc::clone(&stream.program);
     let _ = tokio::task::spawn_blocking(move || program.render(&grant.params)).await;
-    let (mut sender, receiver) = socket.split();
-    if sender.send(&answer).await.is_err() {
+    if socket.sender.send(&answer).await.is_ok() {
+        let how = play(&shared, &stream, &mut socket, seat, &grant).await;
+        if how == Cut::Silence {
+            return half_open(&shared, &stream, socket, || stream.detach_media(seat_id)).await;
+        }
         stream.detach_media(seat_id);
-        return;
-    }
-    let (how, socket) = play(&shared, &stream, (sender, receiver), seat, &grant).await;
-    match socket {
-        Some(socket) if how == Cut::Silence => {
-            half_open(&shared, &stream, socket, || stream.detach_media(seat_id)).await;
-        }
-        socket => {
-            stream.detach_media(seat_id);
-            if let Some(socket) = socket {
-                socket.end(how).await;
-            }
-        }
+        socket.end(how).await;
+    } else {
+        stream.detach_media(seat_id);
     }
 }
 
@@ -71,27 +64,27 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32, 
 async fn play(
     shared: &Shared,
     stream: &Arc<Stream>,
-    (mut sender, mut receiver): (Sender, Receiver),
+    socket: &mut Socket,
     seat: MediaSeat,
     grant: &Grant,
-) -> (Cut, Option<Socket>) {
+) -> Cut {
     let mut player = None;
-    let how = play_with(&mut player, shared, stream, (&mut sender, &mut receiver), seat, grant).await;
+    let how = play_with(&mut player, shared, stream, socket, seat, grant).await;
     if let (Cut::Reset, Some(player)) = (how, &mut player) {
         player.reset();
     }
-    drop(player);
-    (how, Socket::join(sender, receiver))
+    how
 }
 
 async fn play_with(
     player: &mut Option<Player>,
     shared: &Shared,
     stream: &Arc<Stream>,
-    (sender, receiver): (&mut Sender, &mut Receiver),
+    Socket { sender, receiver }: &mut Socket,
     mut seat: MediaSeat,
     grant: &Grant,
 ) -> Cut {
+    let (done, caught_up) = (Arc::clone(&seat.done), Arc::clone(&seat.caught_up));
     let mut stage = stream.stage.subscribe();
     let mut keep_alive = KeepAlive::begin(stream.timing);
     let mut timer = pin!(sleep_until(far()));
@@ -114,7 +107,6 @@ async fn play_with(
         if phase == Phase::Closed {
             return Cut::Close;
         }
-        let (done, caught_up) = (Arc::clone(&seat.done), Arc::clone(&seat.caught_up));
         // Asked by a waker of its own: while a packet leaves every 20 ms, nobody looks at what has not changed.
         let mut news = FuturesUnordered::new();
         news.push(listen(&mut seat, &mut stage, receiver, keep_alive.next()));

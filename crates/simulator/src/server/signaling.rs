@@ -20,7 +20,7 @@ use crate::stream::{Phase, SignalingSeat, Stream, ToSignaling};
 
 /// Serves one signaling socket to its end.
 pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32) {
-    let Ok(Some(first)) = timeout(shared.config.timing.handshake, socket.receive()).await else {
+    let Ok(Some(first)) = timeout(shared.config.timing.handshake, socket.receiver.receive()).await else {
         return;
     };
     let (stream, seat) = match handshake::signaling(&shared, server, &first) {
@@ -30,7 +30,7 @@ pub(super) async fn serve(shared: Arc<Shared>, mut socket: Socket, server: u32) 
             tracing::debug!(status = refused.code.name(), reason = %refused.reason, "signaling handshake refused");
             let answer = json!({"msg_type": 2, "protocol_version": 1, "status_code": refused.code.code(),
                 "reason": refused.reason});
-            if socket.send(&answer).await.is_ok() {
+            if socket.sender.send(&answer).await.is_ok() {
                 socket.end(Cut::Close).await;
             }
             return;
@@ -57,11 +57,12 @@ async fn greet(stream: &Stream, socket: &mut Socket) -> Result<(), Gone> {
     }
     urls.insert("all".to_owned(), json!(stream.url("media/all")));
     socket
+        .sender
         .send(&json!({"msg_type": 2, "protocol_version": 1, "sequence": 1, "status_code": 0, "reason": "",
             "media_server": {"server_urls": urls}}))
         .await?;
     let time_zero = stream.clock.time_zero;
-    socket.send(&json!({"msg_type": 6, "event": {"event_type": 1, "timestamp": time_zero.0}})).await?;
+    socket.sender.send(&json!({"msg_type": 6, "event": {"event_type": 1, "timestamp": time_zero.0}})).await?;
     stream.inner().log.events.push(PlayedEvent { event_type: 1, timestamp: time_zero });
     Ok(())
 }
@@ -99,16 +100,16 @@ impl Signaling<'_> {
                     Ok(())
                 }
                 _ = stage.changed() => Ok(()),
-                message = self.socket.receive() => match message {
+                message = self.socket.receiver.receive() => match message {
                     Some(message) => self.on_message(&message, &mut keep_alive).await,
                     None => return Cut::Close,
                 },
                 Some(news) = seat.news.recv() => self.tell(news).await,
                 Some(what) = seat.rubbish.recv() => {
-                    self.socket.send_frames(rubbish::frames(what, On::Signaling)).await
+                    self.socket.sender.send_frames(rubbish::frames(what, On::Signaling)).await
                 }
                 () = sleep_until(keep_alive.next()) => match keep_alive.beat() {
-                    Beat::Ask(request) => self.socket.send(&request).await,
+                    Beat::Ask(request) => self.socket.sender.send(&request).await,
                     Beat::Dead => {
                         tracing::info!(stream = %self.stream.identity.stream_id, "signaling keep-alives are not answered; both kinds of socket are cut");
                         return Cut::End;
@@ -132,7 +133,7 @@ impl Signaling<'_> {
             Some(MsgType::EventSubscription) => {
                 if let Err((code, reason)) = requests::subscribe(&stream, message) {
                     let refused = json!({"msg_type": 5, "status_code": code.code(), "reason": reason});
-                    self.socket.send(&refused).await?;
+                    self.socket.sender.send(&refused).await?;
                 }
                 self.send_due_events(stream.clock.offset()).await
             }
@@ -146,12 +147,13 @@ impl Signaling<'_> {
                 _ => {
                     let code = StatusCode::InvalidClientReadyAck;
                     self.socket
+                        .sender
                         .send(&json!({"msg_type": 7, "status_code": code.code(), "reason": code.name()}))
                         .await
                 }
             },
             Some(msg_type) => match requests::answer(&stream, msg_type, message) {
-                Some(answer) => self.socket.send(&answer).await,
+                Some(answer) => self.socket.sender.send(&answer).await,
                 None => Ok(()),
             },
             None => {
@@ -164,7 +166,7 @@ impl Signaling<'_> {
     /// Sends what is due, subscribed to, and was not sent yet; each with the time when it happened.
     async fn send_due_events(&mut self, now_ms: i64) -> Result<(), Gone> {
         for (event_type, event) in self.stream.take_due_events(now_ms) {
-            self.socket.send(&json!({"msg_type": 6, "event": event})).await?;
+            self.socket.sender.send(&json!({"msg_type": 6, "event": event})).await?;
             let timestamp = rtms_protocol::UnixMillis(
                 event["timestamp"].as_i64().or(event["event_ts"].as_i64()).unwrap_or(0),
             );
@@ -178,6 +180,7 @@ impl Signaling<'_> {
         match news {
             ToSignaling::MediaInterrupted => {
                 self.socket
+                    .sender
                     .send(&json!({"msg_type": 6, "event": {"event_type": 7, "timestamp": now.0}}))
                     .await?;
                 self.stream.inner().log.events.push(PlayedEvent { event_type: 7, timestamp: now });
@@ -200,13 +203,14 @@ impl Signaling<'_> {
         if let Some(reason) = reason {
             message["stop_reason"] = json!(reason.code());
         }
-        self.socket.send(&message).await?;
+        self.socket.sender.send(&message).await?;
         self.state(state, reason.map_or(0, StopReason::code)).await
     }
 
     async fn state(&mut self, state: StreamState, reason: i64) -> Result<(), Gone> {
         let now = self.stream.clock.timestamp(self.stream.clock.offset());
         self.socket
+            .sender
             .send(&json!({"msg_type": 8, "state": state.code(), "reason": reason, "timestamp": now.0}))
             .await
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::transport::Transport;
@@ -64,8 +64,10 @@ impl Asked {
     }
 }
 
+/// Both directions, which can be used at the same time.
 pub(super) struct Socket {
-    ws: WebSocketStream<Transport>,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
 }
 
 impl Socket {
@@ -93,42 +95,18 @@ impl Socket {
             .read_buffer_size(4 * 1024)
             .write_buffer_size(16 * 1024);
         let ws = accept_hdr_async_with_config(transport, check, Some(config)).await.ok()?;
-        Some((Self { ws }, route?))
-    }
-
-    /// The next text or binary message; `None` once the connection is over. Cancel safe.
-    pub(super) async fn receive(&mut self) -> Option<Bytes> {
-        receive(&mut self.ws).await
-    }
-
-    /// Sends one message at once.
-    pub(super) async fn send(&mut self, message: &Value) -> Result<(), Gone> {
-        send(&mut self.ws, message).await
-    }
-
-    /// Sends frames as they are, right or wrong.
-    pub(super) async fn send_frames(&mut self, frames: Vec<Message>) -> Result<(), Gone> {
-        send_frames(&mut self.ws, frames).await
-    }
-
-    /// Its two directions, for whoever waits for messages while it sends.
-    pub(super) fn split(self) -> (Sender, Receiver) {
-        let (sender, receiver) = self.ws.split();
-        (Sender(sender), Receiver(receiver))
-    }
-
-    /// One socket again, of the two directions that were one.
-    pub(super) fn join(sender: Sender, receiver: Receiver) -> Option<Self> {
-        Some(Self { ws: sender.0.reunite(receiver.0).ok()? })
+        let (sender, receiver) = ws.split();
+        Some((Self { sender: Sender(sender), receiver: Receiver(receiver) }, route?))
     }
 
     /// Ends the connection in this way.
-    pub(super) async fn end(mut self, how: Cut) {
+    pub(super) async fn end(self, how: Cut) {
+        let Ok(mut ws) = self.sender.0.reunite(self.receiver.0) else { return };
         match how {
             Cut::Close => {
                 let close = async {
-                    let _ = self.ws.close(None).await;
-                    while self.ws.next().await.is_some_and(|message| message.is_ok()) {}
+                    let _ = ws.close(None).await;
+                    while ws.next().await.is_some_and(|message| message.is_ok()) {}
                 };
                 let _ = timeout(CLOSE_PATIENCE, close).await;
             }
@@ -136,23 +114,23 @@ impl Socket {
                 // What the client still sends is read: unread bytes would turn the end into a reset, and a reset
                 // takes away what was sent and not yet read.
                 let end = async {
-                    let _ = self.ws.get_mut().shutdown().await;
-                    self.swallow().await;
+                    let _ = ws.get_mut().shutdown().await;
+                    swallow(ws.get_mut()).await;
                 };
                 let _ = timeout(CLOSE_PATIENCE, end).await;
             }
             Cut::Reset => {
-                let _ = self.ws.get_ref().tcp().set_zero_linger();
+                let _ = ws.get_ref().tcp().set_zero_linger();
             }
-            Cut::Silence => self.swallow().await,
+            Cut::Silence => swallow(ws.get_mut()).await,
         }
     }
+}
 
-    /// Reads and answers nothing until the client goes.
-    async fn swallow(&mut self) {
-        let mut rubbish = [0; 4096];
-        while self.ws.get_mut().read(&mut rubbish).await.is_ok_and(|read| read > 0) {}
-    }
+/// Reads and answers nothing until the client goes.
+async fn swallow(transport: &mut Transport) {
+    let mut rubbish = [0; 4096];
+    while transport.read(&mut rubbish).await.is_ok_and(|read| read > 0) {}
 }
 
 /// What is sent on a socket.
@@ -161,17 +139,30 @@ pub(super) struct Sender(SplitSink<WebSocketStream<Transport>, Message>);
 impl Sender {
     /// Sends one message at once.
     pub(super) async fn send(&mut self, message: &Value) -> Result<(), Gone> {
-        send(&mut self.0, message).await
+        self.write(&mut vec![message.to_string().into()]).await
     }
 
     /// Sends messages with one flush, and empties the list.
     pub(super) async fn write(&mut self, messages: &mut Vec<Bytes>) -> Result<(), Gone> {
-        write(&mut self.0, messages).await
+        let all = async {
+            for text in messages.drain(..) {
+                let text = Utf8Bytes::try_from(text).map_err(|_| Gone)?;
+                self.0.feed(Message::Text(text)).await.map_err(|_| Gone)?;
+            }
+            self.0.flush().await.map_err(|_| Gone)
+        };
+        timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
     }
 
     /// Sends frames as they are, right or wrong.
     pub(super) async fn send_frames(&mut self, frames: Vec<Message>) -> Result<(), Gone> {
-        send_frames(&mut self.0, frames).await
+        let all = async {
+            for frame in frames {
+                self.0.send(frame).await.map_err(|_| Gone)?;
+            }
+            Ok(())
+        };
+        timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
     }
 }
 
@@ -181,44 +172,15 @@ pub(super) struct Receiver(SplitStream<WebSocketStream<Transport>>);
 impl Receiver {
     /// The next text or binary message; `None` once the connection is over. Cancel safe.
     pub(super) async fn receive(&mut self) -> Option<Bytes> {
-        receive(&mut self.0).await
-    }
-}
-
-async fn receive(ws: &mut (impl Stream<Item = Result<Message, Error>> + Unpin)) -> Option<Bytes> {
-    loop {
-        match ws.next().await?.ok()? {
-            Message::Text(text) => return Some(text.into()),
-            Message::Binary(bytes) => return Some(bytes),
-            Message::Close(_) => return None,
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        loop {
+            match self.0.next().await?.ok()? {
+                Message::Text(text) => return Some(text.into()),
+                Message::Binary(bytes) => return Some(bytes),
+                Message::Close(_) => return None,
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
         }
     }
-}
-
-async fn send(ws: &mut (impl Sink<Message> + Unpin), message: &Value) -> Result<(), Gone> {
-    write(ws, &mut vec![message.to_string().into()]).await
-}
-
-async fn write(ws: &mut (impl Sink<Message> + Unpin), messages: &mut Vec<Bytes>) -> Result<(), Gone> {
-    let all = async {
-        for text in messages.drain(..) {
-            let text = Utf8Bytes::try_from(text).map_err(|_| Gone)?;
-            ws.feed(Message::Text(text)).await.map_err(|_| Gone)?;
-        }
-        ws.flush().await.map_err(|_| Gone)
-    };
-    timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
-}
-
-async fn send_frames(ws: &mut (impl Sink<Message> + Unpin), frames: Vec<Message>) -> Result<(), Gone> {
-    let all = async {
-        for frame in frames {
-            ws.send(frame).await.map_err(|_| Gone)?;
-        }
-        Ok(())
-    };
-    timeout(WRITE_PATIENCE, all).await.unwrap_or(Err(Gone))
 }
 
 #[cfg(test)]
