@@ -66,8 +66,6 @@ pub(crate) struct Running {
     batch: Batch,
     /// When a batch went to the writer, or a flush was asked for.
     since: Instant,
-    /// Whether the writer had no room for the last one: then there is no hurry with what is left of it.
-    refused: bool,
     outcome: Outcome,
     streamed: bool,
     /// Whether Zoom has paused the stream.
@@ -106,7 +104,6 @@ impl Engagement {
             view,
             batch: Batch::default(),
             since: Instant::now(),
-            refused: false,
             outcome: Outcome::Left,
             streamed: false,
             paused: false,
@@ -161,7 +158,8 @@ impl Running {
             return Poll::Ready(Turn::Command(command));
         }
         if !self.batch.is_empty() {
-            let is_bunch = !more && !self.refused && self.client.rests();
+            // Where the writer had no room there is no hurry with what is left.
+            let is_bunch = !more && !self.writer.is_shedding() && self.client.rests();
             if is_bunch || self.since.elapsed() >= BATCH_RIPE {
                 return Poll::Ready(Turn::HandOver);
             }
@@ -289,9 +287,7 @@ impl Running {
         if self.batch.is_empty() {
             return self.writer.flush();
         }
-        let submitted = self.writer.submit(std::mem::take(&mut self.batch)).await;
-        self.refused = submitted.is_err();
-        if let Err((error, batch)) = submitted {
+        if let Err((error, batch)) = self.writer.submit(std::mem::take(&mut self.batch)).await {
             self.batch = batch;
             let dropped = self.batch.shed();
             lost("budget", dropped);

@@ -216,12 +216,17 @@ impl WriterHandle {
                 self.shedding &= bytes == 0;
                 Ok(())
             }
-            Ok(None) => Err((SubmitError::Gone, batch)),
-            Err(_) => {
+            refused => {
                 self.shedding = true;
-                Err((SubmitError::Full, batch))
+                let error = if refused.is_ok() { SubmitError::Gone } else { SubmitError::Full };
+                Err((error, batch))
             }
         }
+    }
+
+    /// Whether there was no room for the last batch of media, nor was any found since.
+    pub(crate) const fn is_shedding(&self) -> bool {
+        self.shedding
     }
 
     /// Asks for a flush without anything new; dropped when the queue is full, since then one is coming anyway.
